@@ -1,0 +1,3 @@
+"""Seatrial: models prove themselves on live traffic before they serve."""
+
+__version__ = "0.1.0"
