@@ -1,0 +1,7 @@
+"""``python3 -m dev``."""
+
+import sys
+
+from dev.cli import main
+
+sys.exit(main())
