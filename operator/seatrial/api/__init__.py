@@ -1,0 +1,1 @@
+"""The resource: models, rules and the generated definition."""

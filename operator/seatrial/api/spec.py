@@ -1,0 +1,304 @@
+"""`ModelDeployment.spec`: what a person asks for.
+
+Fields that decide what a *revision* is (`template`, `runtime`, `port`, `model.version`) have no default
+here: a default changed later would change every hash. `build/` applies them and the record freezes them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from seatrial.api.base import Duration, Model, Number, OpenModel, Percent
+
+Name63 = Annotated[
+    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+]
+Hostname = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=253,
+        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    ),
+]
+
+
+class Runtime(StrEnum):
+    """The model server inside the container: decides probes, ports and metric presets."""
+
+    MLSERVER = "MLServer"
+    CUSTOM = "Custom"
+
+
+class ModelInfo(Model):
+    """Which model this is. Only `version` is part of the revision."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The model's name inside its server, as in `/v2/models/NAME/infer`."""
+    version: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
+    """The model's version. A new version is a new revision; recorded requests belong to one version."""
+    owner: Annotated[str, StringConstraints(max_length=253)] | None = None
+    """Whom to call. Named in the event and the sentence of every trial that is sent back."""
+    training_data: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    """Where the training data came from. Kept in the history entry of each trial."""
+
+
+class ContainerPort(OpenModel):
+    """A port of a container."""
+
+    container_port: Annotated[int, Field(ge=1, le=65535)]
+    """The number of the port."""
+    name: Annotated[str, StringConstraints(max_length=15)] | None = None
+    """The name of the port."""
+
+
+class Container(OpenModel):
+    """A container of the pod; fields that are not named here go to the API server as they are."""
+
+    name: Name63
+    """The container's name. The first container is the model server."""
+    image: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    """The image, best pinned by digest."""
+    ports: Annotated[list[ContainerPort], Field(max_length=32)] | None = None
+    """Ports of the container; the serving port is added where it is missing."""
+
+
+class PodSpec(OpenModel):
+    """The pod's spec."""
+
+    containers: Annotated[list[Container], Field(min_length=1, max_length=16)]
+    """The containers; the first one is the model server."""
+
+
+class TemplateMetadata(Model):
+    """Labels and annotations for the pods."""
+
+    labels: Annotated[dict[str, Annotated[str, StringConstraints(max_length=63)]], Field(max_length=32)] | None = None
+    """Labels of the pods, besides the operator's own."""
+    annotations: (
+        Annotated[dict[str, Annotated[str, StringConstraints(max_length=4096)]], Field(max_length=32)] | None
+    ) = None
+    """Annotations of the pods."""
+
+
+class PodTemplate(Model):
+    """The pod template of the model server, as in a Deployment."""
+
+    metadata: TemplateMetadata | None = None
+    """Labels and annotations for the pods."""
+    spec: PodSpec
+    """The pod's spec."""
+
+
+class ParentRef(Model):
+    """A Gateway that carries this model's traffic."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The Gateway's name."""
+    namespace: Name63 | None = None
+    """The Gateway's namespace; this resource's own where left out."""
+    section_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
+    """The listener of the Gateway; all of them where left out."""
+
+
+class GatewayAPI(Model):
+    """The Gateway API router."""
+
+    parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=4)]
+    """The Gateways to attach the route to."""
+
+
+class Traffic(Model):
+    """Where requests come in."""
+
+    hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16)]
+    """The host names under which clients reach the model."""
+    gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
+    """Gateways to attach to; the installation's default Gateway where left out."""
+    drain: Duration = timedelta(seconds=30)
+    """How long a revision stays after its last confirmed weight, for requests still in flight."""
+
+
+class ConfigMapRef(Model):
+    """A ConfigMap in this resource's namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The ConfigMap's name."""
+
+
+class PreflightRequests(Model):
+    """Recorded requests with the answers the training pipeline gave."""
+
+    config_map_ref: ConfigMapRef
+    """The ConfigMap that `seatrial golden record` made."""
+    tolerance: Number = Decimal("0.0001")
+    """Numbers are equal when |got - expected| <= tolerance * max(1, |expected|)."""
+
+
+class Preflight(Model):
+    """What a candidate must answer before it meets any traffic. It is the warm-up too."""
+
+    requests: PreflightRequests
+    """Recorded requests with expected answers."""
+    timeout: Duration = timedelta(seconds=60)
+    """How long one pod may take to answer all of them."""
+
+
+class ApprovalWhen(StrEnum):
+    """When a step waits for a person."""
+
+    TO_ENTER = "ToEnter"
+    TO_LEAVE = "ToLeave"
+
+
+class Approval(Model):
+    """A gate that a person passes with `seatrial approve`."""
+
+    when: ApprovalWhen = ApprovalWhen.TO_LEAVE
+    """Before the weight is raised to this step, or before it is left."""
+
+
+class CanaryStep(Model):
+    """One exposure: a share of live traffic for at least a time."""
+
+    weight: Annotated[int, Field(ge=1, le=100)]
+    """Percent of live requests that the candidate answers."""
+    min_duration: Duration = timedelta(minutes=5)
+    """The least time at this weight, counted from the moment the proxies are known to have it."""
+    approval: Approval | None = None
+    """A person's approval to enter or to leave this step."""
+
+
+class Canary(Model):
+    """Live traffic moves to the candidate step by step."""
+
+    steps: Annotated[list[CanaryStep], Field(min_length=1, max_length=20)]
+    """The steps, weights ascending. After the last one the candidate becomes stable."""
+
+
+class Stage(Model):
+    """One part of a trial."""
+
+    canary: Canary
+    """Live traffic moves to the candidate step by step."""
+
+
+def default_stages() -> list[Stage]:
+    """The stages of a resource that names none: 5, 25 and 50 percent, five minutes each."""
+    return [Stage(canary=Canary(steps=[CanaryStep(weight=w) for w in (5, 25, 50)]))]
+
+
+class Strategy(Model):
+    """How a new revision is tried."""
+
+    stages: Annotated[list[Stage], Field(min_length=1, max_length=1)] = Field(default_factory=default_stages)
+    """The stages of a trial, in order."""
+
+
+class OnFail(StrEnum):
+    """What a failed check does."""
+
+    ROLLBACK = "Rollback"
+    PAUSE = "Pause"
+
+
+class CheckPreset(StrEnum):
+    """Checks whose queries come from the runtime's or the gateway's preset."""
+
+    ERRORS = "Errors"
+    LATENCY = "Latency"
+
+
+class MetricSource(StrEnum):
+    """Who counts the requests."""
+
+    GATEWAY = "Gateway"
+    RUNTIME = "Runtime"
+
+
+class Margin(Model):
+    """How much worse than stable is still acceptable; with both given, the stricter counts."""
+
+    points: Number | None = None
+    """Percentage points (`0.5`: 1.0 % against 0.5 %)."""
+    relative: Percent | None = None
+    """Relative to stable's own share (`50%`: 1.5 % against 1.0 %), never less than 0.25 points."""
+
+
+CheckBound = Annotated[str, StringConstraints(max_length=32, pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,9})?%?$")]
+
+
+class Check(Model):
+    """One question asked of the evidence at every look."""
+
+    name: Name63
+    """The check's name, unique in the resource."""
+    preset: CheckPreset | None = None
+    """A share of requests, candidate against stable: `Errors`, or `Latency` (slow requests)."""
+    source: Annotated[MetricSource | None, Field(alias="from")] = None
+    """Whose numbers a preset reads; the gateway's where they are found, else the runtime's."""
+    margin: Margin | None = None
+    """How much worse than stable is acceptable. Errors: 0.5 points and 50 %; Latency: 2 points."""
+    slower_than: Duration | None = None
+    """Latency: a request is slow when it takes longer. Left out: the edge nearest stable's p95."""
+    query: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    """A PromQL query that gives one number; every selector carries `$selector` or `$namespace`."""
+    min: CheckBound | None = None
+    """Query: the smallest acceptable value."""
+    max: CheckBound | None = None
+    """Query: the largest acceptable value. Preset: the largest acceptable share, such as `5%`."""
+    on_fail: OnFail = OnFail.ROLLBACK
+    """What a failure does: go back, or stop and wait for a person."""
+
+
+def default_checks() -> list[Check]:
+    """The checks of a resource that names none."""
+    return [
+        Check(name="errors", preset=CheckPreset.ERRORS),
+        Check(name="latency", preset=CheckPreset.LATENCY),
+    ]
+
+
+class Analysis(Model):
+    """How the evidence is judged. Crashes, restarts and OOM kills of pods are always checked."""
+
+    interval: Duration = timedelta(seconds=15)
+    """Time between two looks."""
+    min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200
+    """Requests the candidate must have answered before a check may pass. A failure needs no minimum."""
+    checks: Annotated[list[Check], Field(max_length=16)] = Field(default_factory=default_checks)
+    """The checks; left out: errors and latency against stable."""
+    none: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = None
+    """Why no metric judges this model: steps then end by time, on pod health alone."""
+
+
+class ModelDeploymentSpec(Model):
+    """One model behind one stable address, and how changes to it are tried."""
+
+    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Pods of the accepted revision; 0 parks the model."""
+    suspend: bool = False
+    """Stop every write of the operator but status, repairs of hand edits included."""
+    model: ModelInfo | None = None
+    """Which model this is."""
+    runtime: Runtime | None = None
+    """The model server; `Custom` where left out."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """The port that answers inference requests; the runtime's own where left out."""
+    template: PodTemplate
+    """The pods."""
+    traffic: Traffic
+    """Where requests come in."""
+    preflight: Preflight | None = None
+    """What a candidate must answer before it meets any traffic."""
+    strategy: Strategy = Field(default_factory=Strategy)
+    """How a new revision is tried."""
+    analysis: Analysis = Field(default_factory=Analysis)
+    """How the evidence is judged."""
+    progress_deadline: Duration = timedelta(minutes=10)
+    """How long a revision may take to become ready; image pulls and missing capacity do not count."""

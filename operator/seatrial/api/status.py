@@ -1,0 +1,401 @@
+"""`ModelDeployment.status`: what runs, what was decided and why.
+
+Status is the operator's memory: a restart reads it and goes on. It is also untrusted input, since
+anyone with the right may edit it; `core/recover.py` checks it against the cluster before it is believed.
+Times are absolute. Nothing in here changes unless something happened.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from seatrial.api.base import Duration, Model, Number, Sentence, Time
+from seatrial.api.spec import MetricSource
+
+RevisionName = Annotated[str, StringConstraints(max_length=16, pattern=r"^[0-9a-f]{10}$")]
+Short = Annotated[str, StringConstraints(max_length=253)]
+
+PARTS = 1_000_000
+"""A route counts in parts of a million; status speaks of percent."""
+
+
+class Phase(StrEnum):
+    """Where the resource is. Overlays are said beside it."""
+
+    PENDING = "Pending"
+    """Accepted by the API server, nothing is decided yet, or nothing can begin."""
+    PREPARING = "Preparing"
+    """A revision is being started, warmed and checked before any traffic."""
+    CANARY = "Canary"
+    """The candidate answers a share of live traffic."""
+    PROMOTING = "Promoting"
+    """All traffic moves to the candidate; stable still waits in full size."""
+    STABLE = "Stable"
+    """One revision serves, and it is the wanted one."""
+    ROLLING_BACK = "RollingBack"
+    """Traffic leaves the candidate."""
+    ROLLED_BACK = "RolledBack"
+    """The wanted revision was sent back; stable serves."""
+    FAILED = "Failed"
+    """The first revision never served."""
+    SUSPENDED = "Suspended"
+    """`spec.suspend` is set: nothing is written but status."""
+    PARKED = "Parked"
+    """`spec.replicas` is 0."""
+
+
+class Outcome(StrEnum):
+    """What a check says. Only Fail acts, only Pass advances."""
+
+    PASS = "Pass"
+    FAIL = "Fail"
+    INCONCLUSIVE = "Inconclusive"
+    NO_DATA = "NoData"
+    ERROR = "Error"
+
+
+class OverlayKind(StrEnum):
+    """Why a trial does not advance although nothing failed."""
+
+    PAUSED = "Paused"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    HOLDING = "Holding"
+    BLOCKED = "Blocked"
+
+
+class Condition(Model):
+    """A condition as kstatus and `kubectl wait` read it."""
+
+    type: Short
+    """`Ready`, `Reconciling`, `Stalled` or `Available`."""
+    status: Annotated[str, StringConstraints(pattern="^(True|False|Unknown)$", max_length=7)]
+    """`True`, `False` or `Unknown`."""
+    reason: Short
+    """One CamelCase word."""
+    message: Sentence
+    """The sentence for a person."""
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """The generation this was said of."""
+    last_transition_time: Time
+    """When `status` last changed."""
+
+
+class Slots(Model):
+    """Which revision is behind each of the route's two backends; unset means empty."""
+
+    a: RevisionName | None = None
+    """The first backend."""
+    b: RevisionName | None = None
+    """The second backend."""
+
+
+class Split(Model):
+    """Weights of the two backends, in parts of a million."""
+
+    a: Annotated[int, Field(ge=0, le=PARTS)] = 0
+    """The first backend."""
+    b: Annotated[int, Field(ge=0, le=PARTS)] = 0
+    """The second backend."""
+
+
+class Accepted(Model):
+    """Since when the gateway has accepted the route as it is."""
+
+    generation: int
+    """The route's generation."""
+    since: Time
+    """When we first saw it accepted by every parent."""
+
+
+class TrafficStatus(Model):
+    """The route: what was asked of it and what the proxies are known to do."""
+
+    slots: Slots = Slots()
+    """Revisions behind the two backends."""
+    wanted: Split = Split()
+    """Weights last written."""
+    confirmed: Split = Split()
+    """Weights the gateway accepted, a dwell time ago."""
+    accepted: Accepted | None = None
+    """Acceptance of the present generation."""
+    idle_since: Time | None = None
+    """Since when the backend without traffic is confirmed at 0; its drain counts from here."""
+
+
+class Tally(Model):
+    """Requests counted, and how many of them were the bad kind."""
+
+    events: Annotated[int, Field(ge=0)] = 0
+    """Errors, or slow requests."""
+    total: Annotated[int, Field(ge=0)] = 0
+    """All requests."""
+
+
+class Arms(Model):
+    """The same count on both sides over the same time."""
+
+    stable: Tally = Tally()
+    """The accepted revision."""
+    candidate: Tally = Tally()
+    """The revision on trial."""
+
+
+class CheckStatus(Model):
+    """A check's evidence and its latest verdict."""
+
+    name: Short
+    """The check's name."""
+    outcome: Outcome = Outcome.INCONCLUSIVE
+    """The latest verdict."""
+    message: Sentence = ""
+    """The verdict as a sentence with its numbers."""
+    at: Time | None = None
+    """The instant of the latest verdict."""
+    source: MetricSource | None = None
+    """Whose numbers a preset reads."""
+    slower_than: Short | None = None
+    """Latency: the bucket edge in use, in the metric's own unit and spelling; frozen for the trial."""
+    query: Annotated[str, StringConstraints(max_length=8192)] | None = None
+    """The query that was sent, for a query check."""
+    value: Number | None = None
+    """The value of a query check."""
+    step: Arms | None = None
+    """Counts since the present weight was confirmed."""
+    trial: Arms | None = None
+    """Counts of the whole trial."""
+    recent: Arms | None = None
+    """Counts of the present five-minute block."""
+    previous: Arms | None = None
+    """Counts of the five-minute block before."""
+    block_since: Time | None = None
+    """When the present block began."""
+
+
+class Overlay(Model):
+    """Why the trial waits."""
+
+    kind: OverlayKind
+    """What kind of waiting this is."""
+    message: Sentence
+    """What it waits for, and the next step for a person."""
+    since: Time
+    """Since when."""
+    deadline: Time | None = None
+    """When it ends by itself; unset means for ever."""
+    then: Short = ""
+    """What follows at the deadline."""
+
+
+class PreflightOutcome(StrEnum):
+    """How the recorded requests were answered."""
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+
+
+class PreflightStatus(Model):
+    """The recorded requests and their answers."""
+
+    outcome: PreflightOutcome
+    """Whether all answers were as expected."""
+    message: Sentence
+    """How many requests on how many pods, or the first difference."""
+    at: Time
+    """When."""
+
+
+class BackReason(StrEnum):
+    """Why a candidate goes back."""
+
+    CHECK_FAILED = "CheckFailed"
+    PODS_FAILED = "PodsFailed"
+    PREFLIGHT_FAILED = "PreflightFailed"
+    PROGRESS_DEADLINE = "ProgressDeadlineExceeded"
+    IMAGE_UNAVAILABLE = "ImageUnavailable"
+    IMAGE_MOVED = "ImageMoved"
+    ABORTED = "Aborted"
+    SUPERSEDED = "Superseded"
+    """Another revision is wanted, or stable again, or the model was parked."""
+
+
+class Back(Model):
+    """The decision to go back; it is never taken back."""
+
+    reason: BackReason
+    """Why, as one word."""
+    message: Sentence
+    """Why, as a sentence with the numbers."""
+    at: Time
+    """When it was decided."""
+    minimum_at: Time | None = None
+    """When the candidate was confirmed at one part of a million or less."""
+
+
+class Rollout(Model):
+    """The trial under way."""
+
+    revision: RevisionName
+    """The candidate."""
+    started: Time
+    """When the trial began."""
+    step: Annotated[int, Field(ge=0, le=64)] = 0
+    """Index of the present step, from 0."""
+    exposed: bool = False
+    """Whether the candidate has ever been given weight."""
+    confirmed_at: Time | None = None
+    """When the present step's weight was confirmed; unset while it is being reached."""
+    stopped_for: Duration = timedelta(0)
+    """How long this step's clock has stood still so far."""
+    stopped_since: Time | None = None
+    """Since when this step's clock stands still."""
+    looked_at: Time | None = None
+    """Counters are folded in up to this instant."""
+    unready_since: Time | None = None
+    """Since when the candidate has fewer ready pods than it needs."""
+    unready_excused: Duration = timedelta(0)
+    """How much of that time was a missing capacity or an image being pulled."""
+    excused_since: Time | None = None
+    """Since when the present excuse holds."""
+    approved: Annotated[list[Short], Field(max_length=64)] = []
+    """Gates a person has passed: `STEP/ToEnter`, `STEP/ToLeave`."""
+    promote: bool = False
+    """A person asked to skip the remaining exposure."""
+    promoting: bool = False
+    """Accepted: all traffic moves to the candidate."""
+    preflight: PreflightStatus | None = None
+    """The recorded requests."""
+    back: Back | None = None
+    """The decision to go back."""
+    digests: Annotated[list[Annotated[str, StringConstraints(max_length=512)]], Field(max_length=16)] = []
+    """Image digests the candidate's pods run."""
+    overlay: Overlay | None = None
+    """Why the trial waits."""
+
+
+class Trialled(StrEnum):
+    """How a trial ended."""
+
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+    SUPERSEDED = "Superseded"
+    FAILED = "Failed"
+
+
+class HistoryEntry(Model):
+    """A trial that ended."""
+
+    revision: RevisionName
+    """Which revision was tried."""
+    model_version: Short | None = None
+    """Its `model.version`."""
+    training_data: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    """Its `model.trainingData`."""
+    outcome: Trialled
+    """How it ended."""
+    reason: Short
+    """Why, as one word."""
+    message: Sentence
+    """Why, as a sentence."""
+    started: Time
+    """When the trial began."""
+    ended: Time
+    """When it ended."""
+
+
+class Rejected(Model):
+    """The revision that is wanted and will not be tried again by itself."""
+
+    revision: RevisionName
+    """Which revision."""
+    reason: Short
+    """Why, as one word."""
+    message: Sentence
+    """Why, as a sentence."""
+    at: Time
+    """When."""
+
+
+class Paused(Model):
+    """A person, or a check with `onFail: Pause`, stopped the trial."""
+
+    by: Short
+    """Who."""
+    reason: Sentence = ""
+    """Why."""
+    since: Time
+    """When."""
+
+
+class RevisionStatus(Model):
+    """A revision that has pods."""
+
+    name: RevisionName
+    """The revision."""
+    role: Short
+    """`stable`, `candidate` or `leaving`."""
+    replicas: Annotated[int, Field(ge=0)] = 0
+    """Pods asked for."""
+    ready: Annotated[int, Field(ge=0)] = 0
+    """Pods ready."""
+    model_version: Short | None = None
+    """Its `model.version`."""
+
+
+class Written(Model):
+    """A managed object after our last write, to tell a hand edit from our own work."""
+
+    ref: Annotated[str, StringConstraints(max_length=320)]
+    """`Kind/name`."""
+    intent: Annotated[str, StringConstraints(max_length=16)]
+    """Hash of what we asked for."""
+    live: Annotated[str, StringConstraints(max_length=16)]
+    """Hash of what the API server made of it."""
+
+
+class Status(Model):
+    """What runs, what was decided, and why."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """The generation of the spec this status speaks of."""
+    phase: Phase = Phase.PENDING
+    """Where the resource is."""
+    message: Sentence = ""
+    """The latest decision as a sentence."""
+    weight: Annotated[str, StringConstraints(max_length=16)] = ""
+    """Percent of live traffic confirmed at the candidate."""
+    step: Annotated[str, StringConstraints(max_length=16)] = ""
+    """`2/3` while a trial runs."""
+    url: Annotated[str, StringConstraints(max_length=512)] = ""
+    """Where clients reach the model."""
+    stable: RevisionName | None = None
+    """The revision last accepted."""
+    candidate: RevisionName | None = None
+    """The revision on trial."""
+    conditions: Annotated[list[Condition], Field(max_length=8)] = []
+    """kstatus conditions."""
+    traffic: TrafficStatus = TrafficStatus()
+    """The route."""
+    rollout: Rollout | None = None
+    """The trial under way."""
+    checks: Annotated[list[CheckStatus], Field(max_length=20)] = []
+    """Evidence and verdicts of the trial under way, or of the last one."""
+    paused: Paused | None = None
+    """Set while paused."""
+    rejected: Rejected | None = None
+    """The wanted revision, once it was sent back."""
+    revisions: Annotated[list[RevisionStatus], Field(max_length=16)] = []
+    """Revisions that have pods."""
+    history: Annotated[list[HistoryEntry], Field(max_length=10)] = []
+    """Trials that ended, the latest first."""
+    commands: Annotated[list[Short], Field(max_length=32)] = []
+    """Nonces of the commands already carried out or refused, the latest first."""
+    selector: Annotated[str, StringConstraints(max_length=512)] = ""
+    """Label selector of the pods that get live traffic, for autoscalers."""
+    replicas: Annotated[int, Field(ge=0)] = 0
+    """Pods that get live traffic, for autoscalers."""
+    written: Annotated[list[Written], Field(max_length=32)] = []
+    """Managed objects after our last write."""

@@ -1,0 +1,183 @@
+"""What one pass sees and what it decides, as plain data.
+
+`Observed` is everything a rule may look at; `Plan` is everything a pass may do. Between the two there
+is no I/O and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.status import Status
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the administrator set once for all resources."""
+
+    gateway: tuple[str, str] | None = None
+    """Namespace and name of the default Gateway."""
+    dwell: timedelta = timedelta(seconds=2)
+    """How long after the gateway's acceptance the proxies are trusted to have a new weight."""
+    prometheus: str = ""
+    """The address of Prometheus, for messages; empty where none is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An object of ours in the resource's namespace."""
+
+    kind: Literal["ControllerRevision", "Deployment", "Service", "HTTPRoute"]
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of a revision, as far as decisions need it."""
+
+    name: str
+    ip: str
+    created: datetime
+    ready: bool
+    leaving: bool = False
+    """It has a deletion timestamp."""
+    restarts: int = 0
+    """Restarts of all its containers together."""
+    oom_kills: int = 0
+    """Containers whose last or present state is OOMKilled."""
+    image_ids: tuple[str, ...] = ()
+    """Running image digests, one for each container, in the order of the containers."""
+    waiting: str = ""
+    """Reason of the first container that waits: `ImagePullBackOff`, `CrashLoopBackOff`, `ContainerCreating`."""
+    waiting_message: str = ""
+    """The message beside it."""
+    unschedulable: str = ""
+    """The scheduler's message, when it found no node."""
+    last_exit: str = ""
+    """How the last container ended: `exit code 1 (Error): last log line`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A revision's Deployment and pods."""
+
+    revision: str
+    uid: str
+    replicas: int
+    """Pods asked for (`spec.replicas`)."""
+    pods: tuple[Pod, ...] = ()
+    quota: str = ""
+    """The API server's message when pods could not be created (`ReplicaFailure`)."""
+
+    @property
+    def ready(self) -> int:
+        """Pods that are ready and not on their way out."""
+        return sum(1 for pod in self.pods if pod.ready and not pod.leaving)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A revision as it was born: never rendered anew."""
+
+    revision: str
+    deployment: Manifest
+    """The Deployment without replicas."""
+    model_version: str | None = None
+    training_data: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One of the route's two backends as it is in the cluster."""
+
+    service: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Our HTTPRoute as it is in the cluster."""
+
+    generation: int
+    backends: tuple[Backend, ...]
+    """Backends of rule 0, in order; two of them unless somebody edited the route."""
+    services: frozenset[str]
+    """Every Service named by any backendRef or mirror of any rule."""
+    accepted: bool
+    """For each of our parents the controller's entry is Accepted for this generation."""
+    resolved: bool = True
+    """No parent says that a reference does not resolve."""
+    problem: str = ""
+    """The controller's message when it is not accepted, or does not resolve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One look at the cluster, on live reads."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    created: datetime
+    deleting: bool
+    spec: ModelDeploymentSpec | None
+    """None where the stored spec does not parse; `invalid` says why."""
+    raw_spec: Mapping[str, Any]
+    """The spec as stored: what hashes are taken over."""
+    status: Status
+    commands: str = ""
+    """The annotation `seatrial.dev/commands`."""
+    invalid: str = ""
+    records: Mapping[str, Record] = field(default_factory=dict)
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    """By revision."""
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Our Services by name, with their selectors."""
+    route: Route | None = None
+    foreign: tuple[Ref, ...] = ()
+    """Objects that bear a name we need and are not ours."""
+    edited: tuple[Ref, ...] = ()
+    """Our objects that somebody else changed since our last write."""
+    rewritten: tuple[Ref, ...] = ()
+    """Our objects that came back different from what we wrote, twice: admission rewrites them."""
+    conflict: str = ""
+    """An older resource that owns one of our host names: a sentence, or empty."""
+    gateway_problem: str = ""
+    """A Gateway we attach to that is missing or not accepted: a sentence, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes event, posted once the status that holds its cause is stored."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass decided."""
+
+    apply: tuple[Manifest, ...]
+    """Objects as they shall be, in the order they are to be written."""
+    prune: tuple[Ref, ...]
+    """Objects to delete, in order. Only what nothing refers to any more."""
+    status: Status
+    """The whole status."""
+    events: tuple[Event, ...] = ()
+    notes: tuple[str, ...] = ()
+    """One sentence for each decision, with its numbers; for logs and transcripts."""
+    wake_in: timedelta | None = None
+    """When to look again if nothing happens before."""
