@@ -50,7 +50,7 @@ def _update(groups: set[str]) -> None:
     stamp = _read_stamp()
     wanted = sorted(groups | set(stamp.get("groups", [])))
     locks = [LOCKS / f"{group}.lock" for group in wanted]
-    digest = _digest([*locks, LOCKS / "uv.txt", ROOT / "pyproject.toml", Path(__file__)])
+    digest = _digest(str(ROOT), [*locks, LOCKS / "uv.txt", ROOT / "pyproject.toml", Path(__file__)])
     python = VENV / "bin" / "python"
     if stamp == {"groups": wanted, "digest": digest} and _works(python):
         return
@@ -64,7 +64,8 @@ def _update(groups: set[str]) -> None:
     (VENV / "seatrial-stamp.json").unlink(missing_ok=True)
     _run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), *map(str, locks)])
     # The build tools are in the locks, so nothing is fetched without a hash.
-    _run([uv, "pip", "install", "--quiet", "--python", str(python), "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+    install = [uv, "pip", "install", "--quiet", "--python", str(python), "--no-deps"]
+    _run([*install, "--no-build-isolation", "--editable", str(ROOT)])
     (VENV / "seatrial-stamp.json").write_text(json.dumps({"groups": wanted, "digest": digest}), encoding="utf-8")
     _say(f".venv is ready ({time.monotonic() - began:.1f} s)")
 
@@ -77,8 +78,8 @@ def _read_stamp() -> dict[str, object]:
     return stamp if isinstance(stamp, dict) else {}
 
 
-def _digest(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256(str(ROOT).encode())
+def _digest(place: str, paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256(place.encode())
     for path in paths:
         content = path.read_bytes()
         digest.update(len(content).to_bytes(8, "big") + content)
@@ -106,14 +107,14 @@ def _interpreter() -> str:
 def cache_dir() -> Path:
     """Where everything is kept: `$SEATRIAL_CACHE`, else `$XDG_CACHE_HOME/seatrial`."""
     named = os.environ.get("SEATRIAL_CACHE")
-    base = named or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "seatrial")
-    return Path(base).expanduser().resolve()
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "seatrial"
+    return base.expanduser().resolve()
 
 
 def _uv(interpreter: str) -> str:
     """The pinned uv, installed by pip into the cache the first time."""
     requirement = LOCKS / "uv.txt"
-    home = cache_dir() / "uv" / _digest([requirement])[:12]
+    home = cache_dir() / "uv" / _digest("", [requirement])[:12]
     binary = home / "bin" / "uv"
     with _locked(cache_dir() / "locks" / "uv.lock"):
         if not binary.exists():
@@ -121,8 +122,8 @@ def _uv(interpreter: str) -> str:
             shutil.rmtree(home, ignore_errors=True)
             work = home.with_suffix(".unfinished")
             shutil.rmtree(work, ignore_errors=True)
-            _run([*_pip(interpreter), "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(work),
-                  "--disable-pip-version-check", "--root-user-action=ignore", "-r", str(requirement)])  # fmt: skip
+            pip = [*_pip(interpreter), "--disable-pip-version-check", "install", "--root-user-action=ignore"]
+            _run([*pip, "--quiet", "--no-deps", "--require-hashes", "--target", str(work), "-r", str(requirement)])
             work.rename(home)
     return str(binary)
 
