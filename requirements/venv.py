@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements"
@@ -70,12 +71,13 @@ def _update(groups: set[str]) -> None:
     _say(f".venv is ready ({time.monotonic() - began:.1f} s)")
 
 
-def _read_stamp() -> dict[str, object]:
+def _read_stamp() -> dict[str, Any]:
+    """What `.venv` was last filled with; empty if it was not, or not to the end."""
     try:
-        stamp = json.loads((VENV / "seatrial-stamp.json").read_text(encoding="utf-8"))
+        stamp: dict[str, Any] = json.loads((VENV / "seatrial-stamp.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return stamp if isinstance(stamp, dict) else {}
+    return stamp
 
 
 def _digest(place: str, paths: Iterable[Path]) -> str:
