@@ -1,0 +1,92 @@
+{{- define "seatrial.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "seatrial.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "seatrial.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* For objects without a namespace, so that releases of the same name in several namespaces do not collide. */}}
+{{- define "seatrial.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "seatrial.fullname" .) }}
+{{- end }}
+
+{{- define "seatrial.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "seatrial.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "seatrial.labels" -}}
+{{ include "seatrial.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: operator
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "seatrial.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "seatrial.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- required "serviceAccount.name: name the existing account, or set serviceAccount.create" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "seatrial.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* What the operator may do with models and the objects it makes for them, in a Role or a ClusterRole. */}}
+{{- define "seatrial.rules" -}}
+# ModelDeployments are their authors': the operator never writes one, only its status.
+- apiGroups: [seatrial.dev]
+  resources: [modeldeployments]
+  verbs: [get, list, watch]
+- apiGroups: [seatrial.dev]
+  resources: [modeldeployments/status]
+  verbs: [get, patch, update]
+# Some clusters ask for this before an object may name a ModelDeployment as its owner.
+- apiGroups: [seatrial.dev]
+  resources: [modeldeployments/finalizers]
+  verbs: [update]
+# A revision's pods, and the record that its Deployment is applied from ever after.
+- apiGroups: [apps]
+  resources: [deployments, controllerrevisions]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, update, patch, delete]
+# Crashes, restarts, readiness and the images that really run.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+# Recorded requests of a preflight, by name.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{/* Whether a route has been accepted, and by which implementation. Gateways live in namespaces of their own. */}}
+{{- define "seatrial.gatewayRules" -}}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways, gatewayclasses]
+  verbs: [get, list, watch]
+{{- end }}

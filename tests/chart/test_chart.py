@@ -1,0 +1,405 @@
+"""The chart, rendered by Helm's own library: what it installs, what it refuses, and what the operator may do."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import pytest
+import yaml
+
+from seatrial import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "seatrial"
+NAMESPACE = "seatrial-system"
+
+NAMESPACED: dict[str, Any] = {"watch": {"namespaces": ["payments", "search"]}}
+EVERYTHING: dict[str, Any] = {
+    **NAMESPACED,
+    "prometheus": {
+        "url": "http://prometheus.monitoring:9090",
+        "headers": [{"name": "X-Scope-OrgID", "secret": {"name": "prometheus", "key": "tenant"}}],
+    },
+    "gateway": "gateways/public",
+    "workers": 4,
+    "log": {"format": "text"},
+    "image": {"repository": "registry.example.com/seatrial", "digest": "sha256:" + "a" * 64},
+    "imagePullSecrets": [{"name": "pull"}],
+    "replicas": 2,
+    "env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+    "podAnnotations": {"team": "platform"},
+    "podLabels": {"team": "platform"},
+    "nodeSelector": {"kubernetes.io/arch": "amd64"},
+    "tolerations": [{"key": "infra", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],
+    "priorityClassName": "system-cluster-critical",
+    "serviceAccount": {"annotations": {"team": "platform"}},
+    "metrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+}
+
+VALUES = {"as it is": {}, "two namespaces": NAMESPACED, "every value set": EVERYTHING}
+
+Manifest = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def chart() -> Iterator[helm_python.Chart]:
+    loaded = helm_python.Chart.load(CHART)
+    yield loaded
+    loaded.close()
+
+
+def render(
+    chart: helm_python.Chart, values: Mapping[str, Any] | None = None, namespace: str = NAMESPACE
+) -> list[Manifest]:
+    """All objects of a release, as Helm would send them."""
+    files = chart.render(dict(values or {}), name="seatrial", namespace=namespace, is_install=True)
+    texts = [text for path, text in files.items() if path.endswith(".yaml")]
+    return [manifest for text in texts for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def notes(chart: helm_python.Chart, values: Mapping[str, Any] | None = None) -> str:
+    files = chart.render(dict(values or {}), name="seatrial", namespace=NAMESPACE)
+    return str(next(text for path, text in files.items() if path.endswith("NOTES.txt")))
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+def only(manifests: list[Manifest], kind: str) -> Manifest:
+    (manifest,) = of_kind(manifests, kind)
+    return manifest
+
+
+def container(chart: helm_python.Chart, values: Mapping[str, Any] | None = None) -> Manifest:
+    (found,) = only(render(chart, values), "Deployment")["spec"]["template"]["spec"]["containers"]
+    return dict(found)
+
+
+# ---- It renders -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_lint_finds_nothing(values: dict[str, Any]) -> None:
+    report = helm_python.lint(CHART, values, strict=True)
+    warnings = [message for message in report["messages"] if message["severity"] > 1]
+    assert (warnings, report["errors"]) == ([], [])
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_every_object_is_named_labelled_and_unique(chart: helm_python.Chart, values: dict[str, Any]) -> None:
+    manifests = render(chart, values)
+    keys = [(m["kind"], m["metadata"].get("namespace"), m["metadata"]["name"]) for m in manifests]
+    assert len(keys) == len(set(keys))
+    for manifest in manifests:
+        if manifest["kind"] != "CustomResourceDefinition":
+            assert manifest["metadata"]["labels"]["app.kubernetes.io/instance"] == "seatrial", manifest["metadata"]
+
+
+def test_the_chart_has_the_version_of_the_operator() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+
+
+def test_releases_of_one_name_in_two_namespaces_share_no_object(chart: helm_python.Chart) -> None:
+    names = [
+        {
+            (m["kind"], m["metadata"].get("namespace"), m["metadata"]["name"])
+            for m in render(chart, {"crds": {"install": False}}, namespace)
+        }
+        for namespace in ("one", "two")
+    ]
+    assert names[0] & names[1] == set()
+
+
+# ---- The pod ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_pod_has_no_privilege(chart: helm_python.Chart) -> None:
+    pod = only(render(chart), "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert pod["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "privileged": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+    assert [volume for volume in pod["volumes"] if "hostPath" in volume] == []
+
+
+def test_only_tmp_can_be_written(chart: helm_python.Chart) -> None:
+    mounts = container(chart, EVERYTHING)["volumeMounts"]
+    assert [mount["mountPath"] for mount in mounts if not mount.get("readOnly")] == ["/tmp"]
+
+
+def test_probes_and_metrics_are_where_the_operator_serves_them(chart: helm_python.Chart) -> None:
+    operator = container(chart)
+    assert {port["name"]: port["containerPort"] for port in operator["ports"]} == {"metrics": 8080, "health": 8081}
+    for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert operator[probe]["httpGet"] == {"path": path, "port": "health"}
+    annotations = only(render(chart), "Deployment")["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == "8080"
+    assert annotations["prometheus.io/path"] == "/metrics"
+
+
+def test_an_upgrade_never_waits_for_two_operators_at_once(chart: helm_python.Chart) -> None:
+    """The new pod can do nothing before the old one lets go of the Lease."""
+    strategy = only(render(chart), "Deployment")["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+
+
+def test_settings_become_flags(chart: helm_python.Chart) -> None:
+    assert container(chart)["args"] == ["run", f"--lease-namespace={NAMESPACE}", "--log-format=json"]
+    assert container(chart, EVERYTHING)["args"] == [
+        "run",
+        f"--lease-namespace={NAMESPACE}",
+        "--log-format=text",
+        "--prometheus-url=http://prometheus.monitoring:9090",
+        "--prometheus-header=X-Scope-OrgID=@/etc/seatrial/headers/0/value",
+        "--gateway=gateways/public",
+        "--namespace=payments",
+        "--namespace=search",
+        "--workers=4",
+    ]
+
+
+def test_a_secret_header_is_a_file_that_only_the_operator_reads(chart: helm_python.Chart) -> None:
+    pod = only(render(chart, EVERYTHING), "Deployment")["spec"]["template"]["spec"]
+    (volume,) = (volume for volume in pod["volumes"] if "secret" in volume)
+    assert volume["secret"] == {
+        "secretName": "prometheus",
+        "defaultMode": 0o440,
+        "items": [{"key": "tenant", "path": "value"}],
+    }
+    assert "/etc/seatrial/headers/0" in {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+
+
+def test_a_digest_replaces_the_tag(chart: helm_python.Chart) -> None:
+    assert container(chart)["image"] == f"localhost/seatrial:{__version__}"
+    assert container(chart, {"image": {"tag": "next"}})["image"] == "localhost/seatrial:next"
+    assert container(chart, EVERYTHING)["image"] == "registry.example.com/seatrial@sha256:" + "a" * 64
+
+
+# ---- Rights -----------------------------------------------------------------------------------------------------------
+
+READ = frozenset({"get", "list", "watch"})
+OWN = READ | {"create", "update", "patch", "delete"}
+
+MODELS_RIGHTS = {
+    ("seatrial.dev", "modeldeployments"): READ,
+    ("seatrial.dev", "modeldeployments/status"): frozenset({"get", "patch", "update"}),
+    ("seatrial.dev", "modeldeployments/finalizers"): frozenset({"update"}),
+    ("apps", "deployments"): OWN,
+    ("apps", "controllerrevisions"): OWN,
+    ("", "services"): OWN,
+    ("gateway.networking.k8s.io", "httproutes"): OWN,
+    ("", "pods"): READ,
+    ("", "configmaps"): frozenset({"get"}),
+    ("", "events"): frozenset({"create", "patch"}),
+}
+GATEWAY_RIGHTS = {
+    ("gateway.networking.k8s.io", "gateways"): READ,
+    ("gateway.networking.k8s.io", "gatewayclasses"): READ,
+}
+LEASE_RIGHTS = {("coordination.k8s.io", "leases"): frozenset({"get", "create", "update"})}
+
+Rights = dict[tuple[str, str], frozenset[str]]
+
+
+def rights(role: Manifest) -> Rights:
+    """(group, resource) → verbs."""
+    found: Rights = {}
+    for rule in role["rules"]:
+        assert set(rule) == {"apiGroups", "resources", "verbs"}, rule
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found[group, resource] = found.get((group, resource), frozenset()) | set(rule["verbs"])
+    return found
+
+
+def granted(manifests: list[Manifest]) -> dict[str | None, Rights]:
+    """What the operator's account may do: by namespace, and under None everywhere."""
+    account = only(manifests, "ServiceAccount")["metadata"]
+    roles = {
+        (m["kind"], m["metadata"].get("namespace"), m["metadata"]["name"]): m
+        for m in manifests
+        if m["kind"] in {"Role", "ClusterRole"}
+    }
+    result: dict[str | None, Rights] = {}
+    for binding in of_kind(manifests, "ClusterRoleBinding") + of_kind(manifests, "RoleBinding"):
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+        ]
+        namespace = binding["metadata"].get("namespace")
+        role = roles[binding["roleRef"]["kind"], namespace, binding["roleRef"]["name"]]
+        assert namespace not in result
+        result[namespace] = rights(role)
+    return result
+
+
+def test_for_all_namespaces_the_rights_are_these_and_no_more(chart: helm_python.Chart) -> None:
+    assert granted(render(chart)) == {None: MODELS_RIGHTS | GATEWAY_RIGHTS, NAMESPACE: LEASE_RIGHTS}
+
+
+def test_for_two_namespaces_the_rights_end_there_but_for_reading_gateways(chart: helm_python.Chart) -> None:
+    assert granted(render(chart, NAMESPACED)) == {
+        None: GATEWAY_RIGHTS,
+        "payments": MODELS_RIGHTS,
+        "search": MODELS_RIGHTS,
+        NAMESPACE: LEASE_RIGHTS,
+    }
+
+
+def test_no_role_has_a_wildcard_or_reads_secrets(chart: helm_python.Chart) -> None:
+    manifests = render(chart)
+    for role in of_kind(manifests, "Role") + of_kind(manifests, "ClusterRole"):
+        for (group, resource), verbs in rights(role).items():
+            assert "*" not in {group, resource, *verbs}
+            assert resource != "secrets"
+            assert not verbs & {"escalate", "bind", "impersonate"}
+
+
+def test_the_rights_are_exactly_what_the_code_calls(chart: helm_python.Chart) -> None:
+    """`cluster/permissions.py` is the code's own list; a right that nothing uses is as wrong as a missing one."""
+    permissions = importlib.import_module("seatrial.cluster.permissions").PERMISSIONS
+    called: dict[tuple[str, str], set[str]] = {}
+    for group, resource, verb in permissions:
+        called.setdefault((group, resource), set()).add(verb)
+    allowed: dict[tuple[str, str], set[str]] = {}
+    for found in granted(render(chart)).values():
+        for key, verbs in found.items():
+            allowed.setdefault(key, set()).update(verbs)
+    # Admission asks for this one; no call carries it.
+    del allowed["seatrial.dev", "modeldeployments/finalizers"]
+    assert called == allowed
+
+
+def test_viewers_view_and_editors_edit_models(chart: helm_python.Chart) -> None:
+    roles = {m["metadata"]["name"].rpartition(":")[2]: m for m in of_kind(render(chart), "ClusterRole")}
+    assert roles["view"]["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+    assert "rbac.authorization.k8s.io/aggregate-to-view" not in roles["edit"]["metadata"]["labels"]
+    assert rights(roles["view"]) == {
+        ("seatrial.dev", name): READ
+        for name in ("modeldeployments", "modeldeployments/status", "modeldeployments/scale")
+    }
+    edits = rights(roles["edit"])
+    assert edits["seatrial.dev", "modeldeployments"] == {"create", "update", "patch", "delete", "deletecollection"}
+    assert ("seatrial.dev", "modeldeployments/status") not in edits
+
+
+def test_rights_can_be_left_to_somebody_else(chart: helm_python.Chart) -> None:
+    values = {
+        "rbac": {"create": False, "aggregate": False},
+        "serviceAccount": {"create": False, "name": "given"},
+        "crds": {"install": False},
+    }
+    manifests = render(chart, values)
+    assert {m["kind"] for m in manifests} == {"Deployment"}
+    assert only(manifests, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "given"
+
+
+# ---- The CRD ----------------------------------------------------------------------------------------------------------
+
+
+def test_uninstalling_keeps_the_crd_and_so_every_model(chart: helm_python.Chart) -> None:
+    crd = only(render(chart), "CustomResourceDefinition")
+    assert crd["metadata"]["name"] == "modeldeployments.seatrial.dev"
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_the_crd_of_the_chart_is_the_one_in_crds(chart: helm_python.Chart) -> None:
+    (path,) = (ROOT / "crds").glob("*.yaml")
+    rendered = only(render(chart), "CustomResourceDefinition")
+    plain = yaml.safe_load(path.read_text())
+    assert rendered["spec"] == plain["spec"]
+
+
+def test_the_crd_can_be_left_out(chart: helm_python.Chart) -> None:
+    assert of_kind(render(chart, {"crds": {"install": False}}), "CustomResourceDefinition") == []
+
+
+# ---- Values -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"promethues": {"url": "http://p:9090"}}, "promethues"),
+        ({"prometheus": {"uri": "http://p:9090"}}, "uri"),
+        ({"prometheus": {"url": "p:9090"}}, "/prometheus/url"),
+        ({"prometheus": {"headers": [{"name": "X", "value": "plain"}]}}, "value"),
+        ({"prometheus": {"headers": [{"name": "bad name", "secret": {"name": "s", "key": "k"}}]}}, "/name"),
+        ({"gateway": "public"}, "/gateway"),
+        ({"watch": {"namespaces": "payments"}}, "/watch/namespaces"),
+        ({"watch": {"namespaces": ["a", "a"]}}, "/watch/namespaces"),
+        ({"workers": 0}, "/workers"),
+        ({"log": {"format": "xml"}}, "/log/format"),
+        ({"image": {"digest": "latest"}}, "/image/digest"),
+        ({"replicas": "two"}, "/replicas"),
+        ({"crds": {"instal": True}}, "instal"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_typo_or_an_impossible_value_is_refused_by_name(
+    chart: helm_python.Chart, values: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(helm_python.HelmError, match=re.escape(complaint)):
+        chart.validate_schema(values)
+
+
+def test_the_schema_knows_every_value_and_no_other(chart: helm_python.Chart) -> None:
+    def names(schema: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: names(sub) for key, sub in schema["properties"].items() if key != "global" and "properties" in sub
+        } | {key: None for key, sub in schema["properties"].items() if key != "global" and "properties" not in sub}
+
+    def shape(values: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: shape(value, like[key]) if like.get(key) else None for key, value in values.items()}
+
+    schema = names(json.loads((CHART / "values.schema.json").read_text()))
+    schema["resources"] = None  # whatever Kubernetes takes
+    assert shape(yaml.safe_load((CHART / "values.yaml").read_text()), schema) == schema
+
+
+def test_every_value_has_a_comment() -> None:
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    bare = []
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        section = line.endswith(":") and len(after) - len(after.lstrip()) > len(line) - len(line.lstrip())
+        if re.match(r"\s*\w+:", line) and not section and not before.strip().startswith("#"):
+            bare.append(line)
+    assert bare == []
+
+
+# ---- What it tells ----------------------------------------------------------------------------------------------------
+
+
+def test_the_notes_say_how_to_build_and_load_an_image_that_is_published_nowhere(chart: helm_python.Chart) -> None:
+    told = notes(chart)
+    assert "make image" in told
+    assert "kind load image-archive" in told
+    assert "kubectl apply -f examples/quickstart.yaml" in told
+    assert "make image" not in notes(chart, EVERYTHING)
+
+
+def test_the_notes_say_what_is_not_set_yet(chart: helm_python.Chart) -> None:
+    assert "No Prometheus is set" in notes(chart)
+    assert "No default gateway is set" in notes(chart)
+    for missing in ("No Prometheus is set", "No default gateway is set"):
+        assert missing not in notes(chart, EVERYTHING)
+    assert "payments, search" in notes(chart, EVERYTHING)
