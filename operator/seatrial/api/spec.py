@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
@@ -27,6 +27,11 @@ Hostname = Annotated[
     ),
 ]
 
+BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+"""A list whose items have unique names: the API server refuses a second one, and merges by name."""
+ONCE_EACH: dict[str, Any] = {"x-kubernetes-list-type": "set"}
+"""A list of plain values without repetition."""
+
 
 class Runtime(StrEnum):
     """The model server inside the container: decides probes, ports and metric presets."""
@@ -38,7 +43,9 @@ class Runtime(StrEnum):
 class ModelInfo(Model):
     """Which model this is. Only `version` is part of the revision."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
+    ]
     """The model's name inside its server, as in `/v2/models/NAME/infer`."""
     version: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
     """The model's version. A new version is a new revision; recorded requests belong to one version."""
@@ -71,8 +78,10 @@ class Container(OpenModel):
 class PodSpec(OpenModel):
     """The pod's spec."""
 
-    containers: Annotated[list[Container], Field(min_length=1, max_length=16)]
+    containers: Annotated[list[Container], Field(min_length=1, max_length=16, json_schema_extra=BY_NAME)]
     """The containers; the first one is the model server."""
+    restart_policy: Annotated[str, StringConstraints(max_length=16)] | None = None
+    """`Always`, which is what is meant when it is left out; anything else is refused."""
 
 
 class TemplateMetadata(Model):
@@ -116,7 +125,7 @@ class GatewayAPI(Model):
 class Traffic(Model):
     """Where requests come in."""
 
-    hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16)]
+    hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=ONCE_EACH)]
     """The host names under which clients reach the model."""
     gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
     """Gateways to attach to; the installation's default Gateway where left out."""
@@ -197,7 +206,7 @@ class Strategy(Model):
     """How a new revision is tried."""
 
     stages: Annotated[list[Stage], Field(min_length=1, max_length=1)] = Field(default_factory=default_stages)
-    """The stages of a trial, in order."""
+    """The stages of a trial, in order. Default: a canary of 5, 25 and 50 percent, five minutes each."""
 
 
 class OnFail(StrEnum):
@@ -264,6 +273,11 @@ def default_checks() -> list[Check]:
     ]
 
 
+def _checks_unless_none(analysis: dict[str, Any]) -> list[Check]:
+    """The default of `checks` looks at `none`, so it is not in the schema: there it would contradict `none`."""
+    return [] if analysis.get("none") else default_checks()
+
+
 class Analysis(Model):
     """How the evidence is judged. Crashes, restarts and OOM kills of pods are always checked."""
 
@@ -271,10 +285,12 @@ class Analysis(Model):
     """Time between two looks."""
     min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200
     """Requests the candidate must have answered before a check may pass. A failure needs no minimum."""
-    checks: Annotated[list[Check], Field(max_length=16)] = Field(default_factory=default_checks)
-    """The checks; left out: errors and latency against stable."""
     none: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = None
     """Why no metric judges this model: steps then end by time, on pod health alone."""
+    checks: Annotated[list[Check], Field(max_length=16, json_schema_extra=BY_NAME)] = Field(
+        default_factory=_checks_unless_none
+    )
+    """The checks; left out: errors and latency against stable, or nothing where `none` is set."""
 
 
 class ModelDeploymentSpec(Model):

@@ -155,6 +155,8 @@ class CheckStatus(Model):
     """The verdict as a sentence with its numbers."""
     at: Time | None = None
     """The instant of the latest verdict."""
+    through: Time | None = None
+    """Requests are counted up to this instant; the next look begins here."""
     source: MetricSource | None = None
     """Whose numbers a preset reads."""
     slower_than: Short | None = None
@@ -242,8 +244,10 @@ class Rollout(Model):
     """The candidate."""
     started: Time
     """When the trial began."""
-    step: Annotated[int, Field(ge=0, le=64)] = 0
-    """Index of the present step, from 0."""
+    step: Annotated[int, Field(ge=-1, le=64)] = 0
+    """Index of the present step, from 0; -1 holds a weight below an edited first step."""
+    steps: Annotated[str, StringConstraints(max_length=256)] = ""
+    """The steps' weights this trial runs by, such as `5,25,50`; a difference to the spec is an edit."""
     exposed: bool = False
     """Whether the candidate has ever been given weight."""
     confirmed_at: Time | None = None
@@ -375,7 +379,13 @@ class Status(Model):
     """The revision last accepted."""
     candidate: RevisionName | None = None
     """The revision on trial."""
-    conditions: Annotated[list[Condition], Field(max_length=8)] = []
+    conditions: Annotated[
+        list[Condition],
+        Field(
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = []
     """kstatus conditions."""
     traffic: TrafficStatus = TrafficStatus()
     """The route."""

@@ -1,0 +1,534 @@
+"""What makes a resource impossible although every field by itself is fine.
+
+Each rule is one record: where it looks, the same question in CEL (the API server asks it at admission)
+and in Python (`seatrial lint` asks it offline), and the sentence that a person reads. A contract test
+sends the cases that break them through both and compares the sentences.
+
+`self` in both languages is the object at `at`, after the API server has filled in its defaults.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from seatrial.api.base import GROUP, parse_duration
+
+NAME_MAX = 52
+"""A Deployment is named NAME-REVISION and may have 63 characters; a revision has 10."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value quoted in a message, computed in CEL and in Python: a string, a number or a list of numbers."""
+
+    cel: str
+    python: Callable[[Any], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that cannot be."""
+
+    name: str
+    """Short and unique; names the rule in tests."""
+    at: str
+    """Where the rule looks: `""` for the whole object, `spec.analysis.checks[]` for every check."""
+    cel: str
+    """True when all is well, in CEL."""
+    holds: Callable[[Any], bool]
+    """True when all is well, in Python, for the plain JSON value."""
+    message: str
+    """The sentence. `{x}` stands for the entry `x` of `values`."""
+    values: Mapping[str, Value] = field(default_factory=dict)
+    """What the message quotes."""
+    blame: str = ""
+    """The field under `at` that is to blame, such as `.port`."""
+
+    def say(self, value: Any) -> str:
+        """The sentence for one object that breaks the rule."""
+        return self.message.format(**{name: quoted.python(value) for name, quoted in self.values.items()})
+
+    def validation(self) -> dict[str, str]:
+        """The rule as an entry of `x-kubernetes-validations`."""
+        entry = {"rule": self.cel}
+        if self.values:
+            entry["messageExpression"] = self._message_expression()
+        else:
+            entry["message"] = self.message
+        if self.blame:
+            entry["fieldPath"] = self.blame
+        return entry
+
+    def _message_expression(self) -> str:
+        # `format`, since the API server takes `"…" + string(number)` for a text without limit and refuses its cost.
+        parts = re.split(r"\{(\w+)\}", self.message)
+        text = "%s".join(part.replace("%", "%%") for part in parts[::2])
+        terms = ", ".join(self.values[name].cel for name in parts[1::2])
+        return f"{json.dumps(text, ensure_ascii=False)}.format([{terms}])"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A rule that an object breaks, and where."""
+
+    rule: Rule
+    path: str
+    """The field to blame, list indices included: `spec.analysis.checks[1].max`."""
+    message: str
+
+
+def instances(document: Any, at: str) -> Iterator[tuple[str, Any]]:
+    """Every place in a document that a schema path names, with its value; absent ones are left out."""
+    places: list[tuple[str, Any]] = [("", document)]
+    for name, is_list in re.findall(r"([^.\[\]]+)(\[\])?", at):
+        found = [
+            (f"{path}.{name}" if path else name, value[name])
+            for path, value in places
+            if isinstance(value, Mapping) and name in value
+        ]
+        if is_list:
+            found = [
+                (f"{path}[{index}]", item)
+                for path, value in found
+                if isinstance(value, list)
+                for index, item in enumerate(value)
+            ]
+        places = found
+    yield from places
+
+
+def broken(document: Mapping[str, Any], *, trusting: bool = True) -> list[Broken]:
+    """The rules that a document (with its defaults filled in) breaks.
+
+    `trusting` says that its fields are known to have the right types. Otherwise a rule that stumbles
+    over a malformed value is skipped: the malformed value is the finding.
+    """
+    out = []
+    for rule in RULES:
+        for path, value in instances(document, rule.at):
+            try:
+                if not rule.holds(value):
+                    blamed = f"{path}{rule.blame}".removeprefix(".")
+                    out.append(Broken(rule, blamed, rule.say(value)))
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                if trusting:
+                    raise
+    return out
+
+
+def _quoted(name: str) -> Value:
+    return Value(f"self.{name}", lambda self: self[name])
+
+
+def _between(value: str, least: str | None, most: str | None) -> bool:
+    """Whether a duration is within bounds, both inclusive."""
+    length = parse_duration(value)
+    low = parse_duration(least) if least else timedelta(0)
+    return low <= length and (most is None or length <= parse_duration(most))
+
+
+def _unique(items: Sequence[object]) -> bool:
+    return all(items.count(item) == 1 for item in items)
+
+
+def _number(text: str) -> float:
+    return float(text.removesuffix("%"))
+
+
+def _runtime(spec: Mapping[str, Any]) -> str:
+    return str(spec.get("runtime", "Custom"))
+
+
+def _bounds(check: Mapping[str, Any]) -> list[str]:
+    return [check[name] for name in ("min", "max") if name in check]
+
+
+def _weights(canary: Mapping[str, Any]) -> list[int]:
+    return [step["weight"] for step in canary["steps"]]
+
+
+def _rising(weights: Sequence[int]) -> bool:
+    return all(low < high for low, high in itertools.pairwise(weights))
+
+
+def _parents_apart(gateway: Mapping[str, Any]) -> bool:
+    """Two references to one Gateway are told apart by their listeners, as the Gateway API demands."""
+    refs = gateway["parentRefs"]
+    gateways = [(ref["name"], ref.get("namespace")) for ref in refs]
+    return all("sectionName" in ref or gateways.count(key) == 1 for ref, key in zip(refs, gateways, strict=True)) and (
+        _unique(refs)
+    )
+
+
+def _reserved(metadata: Mapping[str, Any]) -> list[str]:
+    keys = [*metadata.get("labels", {}), *metadata.get("annotations", {})]
+    return [key for key in keys if key.startswith(f"{GROUP}/")]
+
+
+_RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
+_IS_MLSERVER_CEL = "has(self.runtime) && self.runtime == 'MLServer'"
+_CHECK = _quoted("name")
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="name-length",
+        at="",
+        blame=".metadata.name",
+        cel=f"self.metadata.name.size() <= {NAME_MAX}",
+        holds=lambda self: len(self["metadata"]["name"]) <= NAME_MAX,
+        message=(
+            f"the name has {{length}} characters and {NAME_MAX} is the most, because a revision is added to it "
+            "to name Deployments: choose a shorter one"
+        ),
+        values={
+            "length": Value("self.metadata.name.size()", lambda self: len(self["metadata"]["name"])),
+        },
+    ),
+    Rule(
+        name="name-letters",
+        at="",
+        blame=".metadata.name",
+        cel="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        holds=lambda self: re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", self["metadata"]["name"]) is not None,
+        message=(
+            "{name} names Services too, so it must begin with a letter and hold only lower-case letters, digits "
+            "and '-': choose another name"
+        ),
+        values={"name": Value("self.metadata.name", lambda self: self["metadata"]["name"])},
+    ),
+    Rule(
+        name="port-needed",
+        at="spec",
+        blame=".port",
+        cel=f"has(self.port) || ({_IS_MLSERVER_CEL})",
+        holds=lambda self: "port" in self or _runtime(self) == "MLServer",
+        message=(
+            "spec.port is missing, and runtime {runtime} does not say which port answers requests: set spec.port, "
+            "or set spec.runtime to a model server that is known (MLServer)"
+        ),
+        values={"runtime": Value(_RUNTIME_CEL, _runtime)},
+    ),
+    Rule(
+        name="mlserver-needs-model",
+        at="spec",
+        blame=".model",
+        cel=f"has(self.model) || !({_IS_MLSERVER_CEL})",
+        holds=lambda self: "model" in self or _runtime(self) != "MLServer",
+        message=(
+            "spec.model.name is missing, and MLServer says at /v2/models/NAME/ready whether the model is loaded: "
+            "set spec.model.name to the model's name inside the server"
+        ),
+    ),
+    Rule(
+        name="preflight-needs-open-inference",
+        at="spec",
+        blame=".preflight",
+        cel=f"!has(self.preflight) || ({_IS_MLSERVER_CEL})",
+        holds=lambda self: "preflight" not in self or _runtime(self) == "MLServer",
+        message=(
+            "spec.preflight.requests speak the Open Inference Protocol, and runtime {runtime} is not known to: "
+            "set spec.runtime to MLServer and spec.model.name, or remove spec.preflight"
+        ),
+        values={"runtime": Value(_RUNTIME_CEL, _runtime)},
+    ),
+    Rule(
+        name="runtime-metrics-known",
+        at="spec",
+        blame=".analysis.checks",
+        cel=(
+            f"({_IS_MLSERVER_CEL}) || !has(self.analysis.checks) || "
+            "self.analysis.checks.all(c, !has(c.from) || c.from != 'Runtime')"
+        ),
+        holds=lambda self: (
+            _runtime(self) == "MLServer"
+            or all(check.get("from") != "Runtime" for check in self["analysis"].get("checks", []))
+        ),
+        message=(
+            "a check says from: Runtime, and no metrics of runtime {runtime} are known: use from: Gateway, write a "
+            "query, or set spec.runtime to a model server that is known (MLServer)"
+        ),
+        values={"runtime": Value(_RUNTIME_CEL, _runtime)},
+    ),
+    Rule(
+        name="progress-deadline",
+        at="spec",
+        blame=".progressDeadline",
+        cel="duration(self.progressDeadline) >= duration('10s')",
+        holds=lambda self: _between(self["progressDeadline"], "10s", None),
+        message="progressDeadline is {deadline} and no pod is ready that fast: set 10s or more",
+        values={"deadline": _quoted("progressDeadline")},
+    ),
+    Rule(
+        name="own-labels",
+        at="spec.template.metadata",
+        cel=(
+            f"(!has(self.labels) || self.labels.all(k, !k.startsWith('{GROUP}/'))) && "
+            f"(!has(self.annotations) || self.annotations.all(k, !k.startsWith('{GROUP}/')))"
+        ),
+        holds=lambda self: not _reserved(self),
+        message=f"labels and annotations that begin with {GROUP}/ are the operator's own: rename or remove them",
+    ),
+    Rule(
+        name="restart-policy",
+        at="spec.template.spec",
+        blame=".restartPolicy",
+        cel="!has(self.restartPolicy) || self.restartPolicy == 'Always'",
+        holds=lambda self: self.get("restartPolicy", "Always") == "Always",
+        message="restartPolicy is {policy}, but a model that serves is restarted when it stops: remove the field",
+        values={"policy": _quoted("restartPolicy")},
+    ),
+    Rule(
+        name="drain",
+        at="spec.traffic",
+        blame=".drain",
+        cel="duration(self.drain) <= duration('1h')",
+        holds=lambda self: _between(self["drain"], None, "1h"),
+        message="drain is {drain} and a revision may stay for 1h at most after its last traffic: set 1h or less",
+        values={"drain": _quoted("drain")},
+    ),
+    Rule(
+        name="parents-apart",
+        at="spec.traffic.gatewayAPI",
+        blame=".parentRefs",
+        cel=(
+            "self.parentRefs.all(p, self.parentRefs.exists_one(q, q == p)) && self.parentRefs.all(p, "
+            "has(p.sectionName) || self.parentRefs.exists_one(q, q.name == p.name && "
+            "has(q.__namespace__) == has(p.__namespace__) && "
+            "(!has(p.__namespace__) || q.__namespace__ == p.__namespace__)))"
+        ),
+        holds=_parents_apart,
+        message="parentRefs names one Gateway twice: give each a sectionName of its own, or remove one",
+    ),
+    Rule(
+        name="preflight-timeout",
+        at="spec.preflight",
+        blame=".timeout",
+        cel="duration(self.timeout) >= duration('1s') && duration(self.timeout) <= duration('1h')",
+        holds=lambda self: _between(self["timeout"], "1s", "1h"),
+        message="timeout is {timeout}: give a pod between 1s and 1h to answer all recorded requests",
+        values={"timeout": _quoted("timeout")},
+    ),
+    Rule(
+        name="tolerance",
+        at="spec.preflight.requests",
+        blame=".tolerance",
+        cel="double(self.tolerance) >= 0.0",
+        holds=lambda self: float(self["tolerance"]) >= 0,
+        message="tolerance is {tolerance} and no difference is below 0: set 0 for equal numbers, or more",
+        values={"tolerance": _quoted("tolerance")},
+    ),
+    Rule(
+        name="weights-rise",
+        at="spec.strategy.stages[].canary",
+        blame=".steps",
+        cel=(
+            "self.steps.map(s, s.weight).isSorted() && "
+            "self.steps.all(s, self.steps.exists_one(t, t.weight == s.weight))"
+        ),
+        holds=lambda self: _rising(_weights(self)),
+        message="the weights are {weights}, and each step must be higher than the one before: raise or remove a step",
+        values={
+            "weights": Value("self.steps.map(s, s.weight)", _weights),
+        },
+    ),
+    Rule(
+        name="weight-below-100",
+        at="spec.strategy.stages[].canary.steps[]",
+        blame=".weight",
+        cel="self.weight < 100",
+        holds=lambda self: bool(self["weight"] < 100),
+        message=(
+            "weight is 100, but the last step is judged against stable, so stable must keep traffic: set 99 or "
+            "less; promotion to 100 follows the last step by itself"
+        ),
+    ),
+    Rule(
+        name="min-duration",
+        at="spec.strategy.stages[].canary.steps[]",
+        blame=".minDuration",
+        cel="duration(self.minDuration) <= duration('720h')",
+        holds=lambda self: _between(self["minDuration"], None, "720h"),
+        message="minDuration is {duration} and 720h (30 days) is the most: set 720h or less",
+        values={"duration": _quoted("minDuration")},
+    ),
+    Rule(
+        name="interval",
+        at="spec.analysis",
+        blame=".interval",
+        cel="duration(self.interval) >= duration('5s') && duration(self.interval) <= duration('10m')",
+        holds=lambda self: _between(self["interval"], "5s", "10m"),
+        message="interval is {interval}: set the time between two looks to between 5s and 10m",
+        values={"interval": _quoted("interval")},
+    ),
+    Rule(
+        name="none-excludes-checks",
+        at="spec.analysis",
+        blame=".none",
+        cel="!has(self.none) || !has(self.checks) || self.checks.size() == 0",
+        holds=lambda self: "none" not in self or not self.get("checks"),
+        message=(
+            "analysis.none says that no metric judges this model, and {count} checks would: remove analysis.none, "
+            "or remove analysis.checks"
+        ),
+        values={
+            "count": Value("self.checks.size()", lambda self: len(self["checks"])),
+        },
+    ),
+    Rule(
+        name="something-judges",
+        at="spec.analysis",
+        blame=".checks",
+        cel="has(self.none) || !has(self.checks) || self.checks.size() > 0",
+        holds=lambda self: "none" in self or "checks" not in self or len(self["checks"]) > 0,
+        message="nothing here can judge this model: add a check, or set analysis.none with a reason",
+    ),
+    Rule(
+        name="preset-or-query",
+        at="spec.analysis.checks[]",
+        cel="has(self.preset) != has(self.query)",
+        holds=lambda self: ("preset" in self) != ("query" in self),
+        message="check {check} needs exactly one of preset and query: {next}",
+        values={
+            "check": _CHECK,
+            "next": Value(
+                "has(self.preset) ? 'it has both, remove one' : 'add one'",
+                lambda self: "it has both, remove one" if "preset" in self else "add one",
+            ),
+        },
+    ),
+    Rule(
+        name="query-needs-bound",
+        at="spec.analysis.checks[]",
+        cel="!has(self.query) || has(self.min) || has(self.max)",
+        holds=lambda self: "query" not in self or bool(_bounds(self)),
+        message="check {check} has a query and nothing to hold its value against: add min, max or both",
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="query-without-preset-fields",
+        at="spec.analysis.checks[]",
+        cel="!has(self.query) || !(has(self.margin) || has(self.from))",
+        holds=lambda self: "query" not in self or not ({"margin", "from"} & self.keys()),
+        message=("check {check} has a query, and margin and from belong to presets: remove them, and use min and max"),
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="slower-than-latency",
+        at="spec.analysis.checks[]",
+        blame=".slowerThan",
+        cel="!has(self.slowerThan) || (has(self.preset) && self.preset == 'Latency')",
+        holds=lambda self: "slowerThan" not in self or self.get("preset") == "Latency",
+        message="check {check} has slowerThan, which belongs to preset Latency: remove it, or use that preset",
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="slower-than-positive",
+        at="spec.analysis.checks[]",
+        blame=".slowerThan",
+        cel="!has(self.slowerThan) || duration(self.slowerThan) > duration('0s')",
+        holds=lambda self: "slowerThan" not in self or parse_duration(self["slowerThan"]) > timedelta(0),
+        message="slowerThan of check {check} is 0 and every request takes longer: set the time at which one is slow",
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="preset-without-min",
+        at="spec.analysis.checks[]",
+        blame=".min",
+        cel="!has(self.preset) || !has(self.min)",
+        holds=lambda self: "preset" not in self or "min" not in self,
+        message="check {check} has preset {preset}, and no share of bad requests is too small: remove min",
+        values={"check": _CHECK, "preset": _quoted("preset")},
+    ),
+    Rule(
+        name="preset-max-is-share",
+        at="spec.analysis.checks[]",
+        blame=".max",
+        cel=(
+            "!has(self.preset) || !has(self.max) || "
+            "(self.max.matches('^[0-9]+([.][0-9]+)?%$') && double(self.max.replace('%', '')) <= 100.0)"
+        ),
+        holds=lambda self: (
+            "preset" not in self
+            or "max" not in self
+            or (re.fullmatch(r"[0-9]+(\.[0-9]+)?%", self["max"]) is not None and _number(self["max"]) <= 100)
+        ),
+        message=(
+            "max of check {check} is {max}, and with preset {preset} it is a share of requests: "
+            'write a percentage from 0% to 100%, such as "5%"'
+        ),
+        values={"check": _CHECK, "max": _quoted("max"), "preset": _quoted("preset")},
+    ),
+    Rule(
+        name="query-bounds-are-numbers",
+        at="spec.analysis.checks[]",
+        cel=(
+            "!has(self.query) || ((!has(self.min) || !self.min.endsWith('%')) && "
+            "(!has(self.max) || !self.max.endsWith('%')))"
+        ),
+        holds=lambda self: "query" not in self or not any(bound.endswith("%") for bound in _bounds(self)),
+        message=(
+            "check {check} compares the value of a query, which has no percent: write min and max as plain "
+            'numbers, such as "0.05"'
+        ),
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="min-not-above-max",
+        at="spec.analysis.checks[]",
+        cel=(
+            "!has(self.query) || !has(self.min) || !has(self.max) || "
+            "double(self.min.replace('%', '')) <= double(self.max.replace('%', ''))"
+        ),
+        holds=lambda self: (
+            "query" not in self
+            or "min" not in self
+            or "max" not in self
+            or _number(self["min"]) <= _number(self["max"])
+        ),
+        message="check {check} has min {min} above max {max}, so no value can pass: exchange or correct them",
+        values={"check": _CHECK, "min": _quoted("min"), "max": _quoted("max")},
+    ),
+    Rule(
+        name="query-names-pods",
+        at="spec.analysis.checks[]",
+        blame=".query",
+        cel="!has(self.query) || self.query.contains('$selector') || self.query.contains('$namespace')",
+        holds=lambda self: "query" not in self or "$selector" in self["query"] or "$namespace" in self["query"],
+        message=(
+            "the query of check {check} has neither $selector nor $namespace, so it would count other models' "
+            "requests too: write $selector between the braces of each metric"
+        ),
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="margin-says-something",
+        at="spec.analysis.checks[].margin",
+        cel="has(self.points) || has(self.relative)",
+        holds=lambda self: "points" in self or "relative" in self,
+        message="the margin is empty: set points, relative or both, or remove margin for the default",
+    ),
+    Rule(
+        name="margin-positive",
+        at="spec.analysis.checks[].margin",
+        cel=(
+            "(!has(self.points) || (double(self.points) > 0.0 && double(self.points) <= 100.0)) && "
+            "(!has(self.relative) || double(self.relative.replace('%', '')) > 0.0)"
+        ),
+        holds=lambda self: (
+            ("points" not in self or 0 < float(self["points"]) <= 100)
+            and ("relative" not in self or _number(self["relative"]) > 0)
+        ),
+        message=(
+            "a margin of 0 or less could never be shown to hold, and one above 100 points never fails: set points "
+            "above 0 and up to 100, and relative above 0%"
+        ),
+    ),
+)
+"""All of them. A new one needs a case in `tests/api/cases.py` that breaks it."""
