@@ -88,9 +88,10 @@ def _depends(info: FieldInfo) -> bool:
     return info.default_factory is not None and bool(info.default_factory_takes_validated_data)
 
 
-def structural(model: type[BaseModel]) -> Schema:
+def structural(model: type[BaseModel], *, defaults: bool = True) -> Schema:
     """A model's structural schema; raises `InexpressibleError`."""
-    raw = model.model_json_schema(by_alias=True, mode="validation", schema_generator=_WithDefaults)
+    generator = _WithDefaults if defaults else GenerateJsonSchema
+    raw = model.model_json_schema(by_alias=True, mode="validation", schema_generator=generator)
     return _convert(raw, raw.get("$defs", {}), (), model.__name__)
 
 
@@ -192,25 +193,19 @@ def _object_schema() -> Schema:
             "on evidence, and accepted or sent back."
         ),
         "type": "object",
-        "required": ["metadata", "spec"],
+        "required": ["spec"],
         "properties": {
             "apiVersion": {"description": f"{GROUP}/{VERSION}", "type": "string"},
             "kind": {"description": KIND, "type": "string"},
             "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}},
             "spec": spec,
-            "status": _without_defaults(structural(Status)),
+            # Status is written whole by the operator; the API server is not to add to it.
+            "status": structural(Status, defaults=False),
         },
     }
     for rule in RULES:
         _attach(root, rule)
     return root
-
-
-def _without_defaults(schema: Any) -> Any:
-    """Status is written whole by the operator; the API server is not to add to it."""
-    if isinstance(schema, dict):
-        return {key: _without_defaults(value) for key, value in schema.items() if key != "default"}
-    return schema
 
 
 def _attach(root: Schema, rule: Rule) -> None:
@@ -225,6 +220,16 @@ def _attach(root: Schema, rule: Rule) -> None:
 def object_schema() -> Schema:
     """The schema of the whole object, rules attached. Do not change it: it is shared."""
     return _object_schema()
+
+
+def nodes() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every part of the schema with its path, as in `spec.analysis.checks[].max`."""
+    yield from _walk(object_schema(), "")
+
+
+def node(path: str) -> Mapping[str, Any]:
+    """The part of the schema that a path names; empty where there is none."""
+    return next((found for at, found in nodes() if at == path), {})
 
 
 def definition() -> Schema:
@@ -285,20 +290,29 @@ def _leaves(node: Mapping[str, Any], at: str) -> Iterator[str]:
         yield at
 
 
+def without_nulls(value: Any, schema: Mapping[str, Any] | None = None) -> Any:
+    """A copy of a spec in which nulls of known fields are gone, as the API server drops them."""
+    schema = object_schema()["properties"]["spec"] if schema is None else schema
+    return _stored(value, schema, defaults=False)
+
+
 def with_defaults(value: Any, schema: Mapping[str, Any] | None = None) -> Any:
-    """A copy of a document as the API server would store it: nulls dropped, defaults filled in."""
-    schema = object_schema() if schema is None else schema
+    """A copy of a whole object as the API server would store it: nulls dropped, defaults filled in."""
+    return _stored(value, object_schema() if schema is None else schema, defaults=True)
+
+
+def _stored(value: Any, schema: Mapping[str, Any], *, defaults: bool) -> Any:
     if isinstance(value, Mapping):
         known = schema.get("properties", {})
         out = {
-            name: with_defaults(item, known.get(name, schema.get("additionalProperties", {})))
+            name: _stored(item, known.get(name, schema.get("additionalProperties", {})), defaults=defaults)
             for name, item in value.items()
-            if item is not None or (name not in known and "x-kubernetes-preserve-unknown-fields" in schema)
+            if item is not None or name not in known
         }
         for name, child in known.items():
-            if name not in out and "default" in child:
-                out[name] = with_defaults(child["default"], child)
+            if defaults and name not in out and "default" in child:
+                out[name] = _stored(child["default"], child, defaults=True)
         return out
     if isinstance(value, list):
-        return [with_defaults(item, schema.get("items", {})) for item in value]
+        return [_stored(item, schema.get("items", {}), defaults=defaults) for item in value]
     return value

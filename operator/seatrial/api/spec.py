@@ -15,9 +15,7 @@ from pydantic import Field, StringConstraints
 
 from seatrial.api.base import Duration, Model, Number, OpenModel, Percent
 
-Name63 = Annotated[
-    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-]
+Name63 = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 Hostname = Annotated[
     str,
     StringConstraints(
@@ -239,7 +237,8 @@ class Margin(Model):
     """Relative to stable's own share (`50%`: 1.5 % against 1.0 %), never less than 0.25 points."""
 
 
-CheckBound = Annotated[str, StringConstraints(max_length=32, pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,9})?%?$")]
+BOUND_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?%?$"
+CheckBound = Annotated[str, StringConstraints(max_length=32, pattern=BOUND_PATTERN)]
 
 
 class Check(Model):
