@@ -1,1 +1,1 @@
-"""Input and output with Kubernetes."""
+"""I/O with Kubernetes: read into `Observed`, write what a `Plan` says, nothing decided here."""

@@ -1,0 +1,49 @@
+"""The kinds of objects that the operator reads or writes, and where the API server keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from seatrial.api.base import GROUP, KIND, PLURAL, VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of namespaced object."""
+
+    group: str
+    """Empty for the core group."""
+    version: str
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """As manifests write it: `apps/v1`, `v1`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
+        """The path of a collection (of all namespaces where none is given), an object or a subresource."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if namespace is not None:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+MODEL_DEPLOYMENT = Kind(GROUP, VERSION, PLURAL, KIND)
+DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
+CONTROLLER_REVISION = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
+SERVICE = Kind("", "v1", "services", "Service")
+POD = Kind("", "v1", "pods", "Pod")
+CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
+EVENT = Kind("", "v1", "events", "Event")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+GATEWAY = Kind("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
+LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+
+WRITTEN = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
+"""Kinds of the objects that a ModelDeployment owns."""
+
+BY_KIND = {kind.kind: kind for kind in (*WRITTEN, MODEL_DEPLOYMENT, POD, CONFIG_MAP, EVENT, GATEWAY, LEASE)}
