@@ -38,7 +38,8 @@ class GoCommand:
     package: str
     """The import path of the command."""
     module: str
-    """The module that holds it; its required version is the tool's version."""
+    """The module that holds it; its required version is the tool's version.
+    Empty for a command of ours, whose source lies in the folder itself."""
     variables: tuple[str, ...] = ()
     """Linker variables `path=value`; ``{version}`` stands for the module's version."""
     share: tuple[str, ...] = ()
@@ -47,6 +48,8 @@ class GoCommand:
     @property
     def version(self) -> str:
         """The version that go.mod requires, with its ``v``."""
+        if not self.module:
+            return "local"
         text = (MODULES / self.folder / "go.mod").read_text(encoding="utf-8")
         found = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)$", text, re.MULTILINE)
         if found is None:
@@ -60,7 +63,8 @@ class GoCommand:
 
     def recipe(self, name: str, usual_seconds: float) -> Recipe:
         """The cache key: the pins, the flags and the package."""
-        pins = tuple((MODULES / self.folder / file).read_text(encoding="utf-8") for file in ("go.mod", "go.sum"))
+        files = ("go.mod", "go.sum", *(() if self.module else ("main.go",)))
+        pins = tuple((MODULES / self.folder / file).read_text(encoding="utf-8") for file in files)
         inputs = (*pins, self.package, self.ldflags, *self.share)
         return Recipe(name, self.version, inputs, usual_seconds)
 

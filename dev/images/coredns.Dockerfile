@@ -1,0 +1,4 @@
+# The statically linked command, and nothing else.
+FROM scratch
+COPY coredns /coredns
+ENTRYPOINT ["/coredns"]
