@@ -1,0 +1,124 @@
+"""All ModelDeployments we watch, as far as one resource matters to another: host names and Gateways.
+
+Kept from the watch, so that a pass needs no LIST to see who else claims its host name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from seatrial.cluster.parse import Parent, time_of
+from seatrial.core.state import Installation, Manifest
+
+Key = tuple[str, str]
+"""Namespace and name of a ModelDeployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one resource asks of its Gateways."""
+
+    uid: str
+    created: datetime
+    hostnames: frozenset[str]
+    parents: frozenset[tuple[str, str, str]]
+    """Namespace, name and section (empty: all) of the Gateways."""
+
+
+@dataclass(slots=True)
+class Index:
+    """Claims by resource, and the way back from a host name or a Gateway."""
+
+    installation: Installation
+    claims: dict[Key, Claim] = field(default_factory=dict)
+    _by_hostname: dict[str, set[Key]] = field(default_factory=dict)
+    _by_gateway: dict[Parent, set[Key]] = field(default_factory=dict)
+
+    def put(self, resource: Manifest) -> set[Key]:
+        """Take note of a resource; returns the others whom a change of its claim concerns."""
+        metadata = resource["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        claim = self.claim_of(resource)
+        before = self.claims.get(key)
+        if before == claim:
+            return set()
+        touched = self.drop(key) if before is not None else set()
+        self.claims[key] = claim
+        for hostname in claim.hostnames:
+            self._by_hostname.setdefault(hostname, set()).add(key)
+        for namespace, name, _ in claim.parents:
+            self._by_gateway.setdefault((namespace, name), set()).add(key)
+        return (touched | self._sharing(claim)) - {key}
+
+    def drop(self, key: Key) -> set[Key]:
+        """Forget a resource; returns the others that shared a host name with it."""
+        claim = self.claims.pop(key, None)
+        if claim is None:
+            return set()
+        for hostname in claim.hostnames:
+            _discard(self._by_hostname, hostname, key)
+        for namespace, name, _ in claim.parents:
+            _discard(self._by_gateway, (namespace, name), key)
+        return self._sharing(claim) - {key}
+
+    def attached(self, gateway: Parent) -> set[Key]:
+        """The resources that attach to a Gateway."""
+        return set(self._by_gateway.get(gateway, ()))
+
+    def conflict(self, key: Key, mine: Claim) -> str:
+        """A sentence about an older resource that owns one of these host names, or empty."""
+        for hostname in sorted(mine.hostnames):
+            for other in sorted(self._by_hostname.get(hostname, ())):
+                claim = self.claims[other]
+                if other == key or not _overlap(claim.parents, mine.parents):
+                    continue
+                if (claim.created, other) < (mine.created, key):
+                    return (
+                        f"host name {hostname} belongs to ModelDeployment {other[0]}/{other[1]}, "
+                        f"which is older: use another host name, or delete that one"
+                    )
+        return ""
+
+    def claim_of(self, resource: Manifest) -> Claim:
+        """What a resource claims, as it was just read."""
+        metadata = resource["metadata"]
+        return Claim(
+            str(metadata.get("uid")),
+            time_of(metadata.get("creationTimestamp")),
+            *_claims(resource.get("spec") or {}, metadata["namespace"], self.installation),
+        )
+
+    def _sharing(self, claim: Claim) -> set[Key]:
+        return {key for hostname in claim.hostnames for key in self._by_hostname.get(hostname, ())}
+
+
+def _discard(index: dict[Any, set[Key]], at: object, key: Key) -> None:
+    found = index.get(at)
+    if found is not None:
+        found.discard(key)
+        if not found:
+            del index[at]
+
+
+def _claims(
+    spec: Mapping[str, Any], namespace: str, installation: Installation
+) -> tuple[frozenset[str], frozenset[tuple[str, str, str]]]:
+    traffic = spec.get("traffic") if isinstance(spec, dict) else None
+    if not isinstance(traffic, dict):
+        return frozenset(), frozenset()
+    refs = (traffic.get("gatewayAPI") or {}).get("parentRefs") or []
+    parents = {
+        (str(ref.get("namespace") or namespace), str(ref.get("name")), str(ref.get("sectionName") or ""))
+        for ref in refs
+    }
+    if not refs and installation.gateway is not None:
+        parents = {(*installation.gateway, "")}
+    return frozenset(str(name) for name in traffic.get("hostnames") or ()), frozenset(parents)
+
+
+def _overlap(one: Iterable[tuple[str, str, str]], other: Iterable[tuple[str, str, str]]) -> bool:
+    """Whether two sets of parents share a listener; no section means all of them."""
+    return any(a[:2] == b[:2] and (not a[2] or not b[2] or a[2] == b[2]) for a in one for b in other)

@@ -1,0 +1,280 @@
+"""Read one resource and everything that is its own, live, into an `Observed`.
+
+Reads go to the API server, not to a cache: a LIST by label returns what is stored, our own last write
+included, so a pass cannot act on an older view.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.status import Written
+from seatrial.build.fingerprint import fingerprint
+from seatrial.build.names import COMMANDS, MODEL_LABEL, child_name, owner_reference
+from seatrial.build.overlay import owned, replacement
+from seatrial.build.revision import revision
+from seatrial.cluster.client import Client
+from seatrial.cluster.errors import ApiError, NotFound
+from seatrial.cluster.index import Index, Key
+from seatrial.cluster.kinds import (
+    BY_KIND,
+    GATEWAY,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    POD,
+    WRITTEN,
+    Kind,
+)
+from seatrial.cluster.ledger import Ledger, Page
+from seatrial.cluster.parse import (
+    gateway_problem,
+    is_ours,
+    parents_of,
+    parse_record,
+    parse_route,
+    parse_spec,
+    parse_status,
+    parse_workload,
+    time_of,
+)
+from seatrial.core.state import Installation, Manifest, Observed, Record, Ref
+
+NO_GATEWAY_API = (
+    "the Gateway API is not installed in this cluster: install its custom resources and a gateway "
+    "controller, then this goes on by itself"
+)
+NO_GATEWAY = (
+    "no Gateway to attach to: name one in spec.traffic.gatewayAPI.parentRefs, or start the operator with "
+    "--gateway NAMESPACE/NAME"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What the API server said about one resource."""
+
+    resource: Manifest
+    children: Mapping[Kind, tuple[Manifest, ...]]
+    """By kind, everything that bears the resource's label; a kind the API server does not know is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look: what decisions may see, and what writing needs to know beside it."""
+
+    observed: Observed
+    resource: Manifest
+    """The ModelDeployment as stored."""
+    objects: Mapping[Ref, Manifest] = field(default_factory=dict)
+    """Every object of ours that exists, as stored."""
+    written: Mapping[str, Written] = field(default_factory=dict)
+    """Our last writes, by ref."""
+    drifted: frozenset[Ref] = frozenset()
+    """Objects that differ from what our write came back as, through admission or new defaults alone."""
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return self.observed.namespace, self.observed.name
+
+
+class Observer:
+    """Looks at resources. `ledger` is shared with whoever writes."""
+
+    def __init__(self, client: Client, installation: Installation, index: Index, ledger: Ledger) -> None:
+        self._client = client
+        self._installation = installation
+        self._index = index
+        self._ledger = ledger
+
+    async def look(self, key: Key) -> View | None:
+        """One live look at a resource; None where it does not exist any more."""
+        raw = await self.read(key)
+        return None if raw is None else await self.view(raw)
+
+    async def read(self, key: Key) -> Raw | None:
+        """One GET, and one LIST for each kind of child."""
+        namespace, name = key
+        kinds = (*WRITTEN, POD)
+        async with asyncio.TaskGroup() as group:
+            resource = group.create_task(self._client.find(MODEL_DEPLOYMENT, namespace, name))
+            lists = {kind: group.create_task(self._children(kind, namespace, name)) for kind in kinds}
+        found = resource.result()
+        if found is None:
+            return None
+        children = {kind: task.result() for kind, task in lists.items()}
+        return Raw(found, {kind: items for kind, items in children.items() if items is not None})
+
+    async def view(self, raw: Raw) -> View:
+        """What was read, parsed and compared with what we wrote."""
+        resource = raw.resource
+        metadata = resource["metadata"]
+        namespace, name, uid = metadata["namespace"], metadata["name"], metadata["uid"]
+        raw_spec = resource.get("spec") or {}
+        spec, invalid = parse_spec(raw_spec)
+        status = parse_status(resource.get("status"))
+        page = self._ledger.page((namespace, name), uid)
+        written = page.latest(status.written)
+
+        objects, strangers = _sort(raw.children, uid)
+        needed = _needed(name, raw_spec, spec)
+        missing = [
+            ref
+            for ref in dict.fromkeys((*needed, *_refs(written)))
+            if ref not in objects and ref not in strangers and BY_KIND[ref.kind] in raw.children
+        ]
+        # Not under our label: absent, somebody else's, or ours with its labels taken off.
+        for ref, found in zip(missing, await self._find(namespace, missing), strict=True):
+            if found is not None:
+                (objects if is_ours(found, uid) else strangers)[ref] = found
+
+        records = _records(objects)
+        edited, drifted = await self._edits(name, uid, objects, written, records)
+        route = objects.get(Ref("HTTPRoute", name))
+        pods = raw.children.get(POD, ())
+        workloads = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
+        observed = Observed(
+            name=name,
+            namespace=namespace,
+            uid=uid,
+            generation=int(metadata.get("generation") or 0),
+            created=time_of(metadata.get("creationTimestamp")),
+            deleting="deletionTimestamp" in metadata,
+            spec=spec,
+            raw_spec=raw_spec,
+            status=status,
+            commands=(metadata.get("annotations") or {}).get(COMMANDS, ""),
+            invalid=invalid,
+            records=records,
+            workloads={found.revision: found for found in workloads if found is not None},
+            services={
+                ref.name: (obj.get("spec") or {}).get("selector") or {}
+                for ref, obj in objects.items()
+                if ref.kind == "Service"
+            },
+            route=parse_route(route) if route is not None else None,
+            foreign=tuple(ref for ref in needed if ref in strangers),
+            edited=edited,
+            rewritten=_rewritten(page, objects),
+            conflict=self._index.conflict((namespace, name), self._index.claim_of(resource)),
+            gateway_problem=await self._gateway_problem(spec, namespace, HTTP_ROUTE in raw.children),
+        )
+        return View(observed, resource, objects, written, drifted)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    async def _children(self, kind: Kind, namespace: str, name: str) -> tuple[Manifest, ...] | None:
+        try:
+            return (await self._client.list(kind, namespace, selector=f"{MODEL_LABEL}={name}")).items
+        except NotFound:
+            # The API server does not know the kind (yet).
+            return None
+
+    async def _find(self, namespace: str, refs: Iterable[Ref]) -> list[Manifest | None]:
+        return await asyncio.gather(*(self._client.find(BY_KIND[ref.kind], namespace, ref.name) for ref in refs))
+
+    async def _gateway_problem(self, spec: ModelDeploymentSpec | None, namespace: str, served: bool) -> str:
+        if spec is None:
+            return ""
+        if not served:
+            return NO_GATEWAY_API
+        parents = parents_of(spec, namespace, self._installation)
+        if not parents:
+            return NO_GATEWAY
+        problems = await asyncio.gather(*(self._ask_gateway(parent) for parent in parents))
+        return next((problem for problem in problems if problem), "")
+
+    async def _ask_gateway(self, parent: tuple[str, str]) -> str:
+        try:
+            return gateway_problem(parent, await self._client.find(GATEWAY, *parent))
+        except ApiError as error:
+            if error.code != 403:
+                raise
+            return f"Gateway {parent[0]}/{parent[1]} cannot be read by the operator: {error.message}"
+
+    # -- comparing ------------------------------------------------------------------------------------------------
+
+    async def _edits(
+        self,
+        model: str,
+        uid: str,
+        objects: Mapping[Ref, Manifest],
+        written: Mapping[str, Written],
+        records: Mapping[str, Record],
+    ) -> tuple[tuple[Ref, ...], frozenset[Ref]]:
+        """(Edited by hand, moved by admission or defaults alone)."""
+        different = [
+            ref
+            for ref, live in objects.items()
+            if (entry := written.get(str(ref))) is not None and entry.live != fingerprint(live)
+        ]
+        drifted: set[Ref] = set()
+        by_name = {child_name(model, record.revision): record for record in records.values()}
+        for ref in different:
+            record = by_name.get(ref.name)
+            if (
+                ref.kind == "Deployment"
+                and record is not None
+                and await self._drifted(objects[ref], record, model, uid)
+            ):
+                drifted.add(ref)
+        return tuple(ref for ref in different if ref not in drifted), frozenset(drifted)
+
+    async def _drifted(self, live: Manifest, record: Record, model: str, uid: str) -> bool:
+        """Whether writing the record over a Deployment would change nothing of what is there."""
+        wanted = owned(record.deployment, owner_reference(model, uid))
+        wanted["spec"] = {**wanted["spec"], "replicas": (live.get("spec") or {}).get("replicas", 1)}
+        try:
+            answer = await self._client.replace(replacement(live, wanted), dry_run=True)
+        except ApiError as error:
+            if error.again:
+                raise
+            # It cannot even be written as it was born: an edit, and the write will say what is wrong.
+            return False
+        return fingerprint(answer) == fingerprint(live)
+
+
+def _sort(children: Mapping[Kind, tuple[Manifest, ...]], uid: str) -> tuple[dict[Ref, Manifest], dict[Ref, Manifest]]:
+    """(Ours, somebody else's under our label), pods left out."""
+    objects: dict[Ref, Manifest] = {}
+    strangers: dict[Ref, Manifest] = {}
+    for kind in WRITTEN:
+        for item in children.get(kind, ()):
+            ref = Ref(kind.kind, item["metadata"]["name"])  # type: ignore[arg-type] # WRITTEN holds exactly Ref's kinds
+            (objects if is_ours(item, uid) else strangers)[ref] = item
+    return objects, strangers
+
+
+def _needed(name: str, raw_spec: Mapping[str, object], spec: ModelDeploymentSpec | None) -> tuple[Ref, ...]:
+    """Every name that this resource cannot do without."""
+    always = (Ref("Service", name), Ref("HTTPRoute", name))
+    if spec is None:
+        return always
+    child = child_name(name, revision(raw_spec))
+    return (
+        *always,
+        Ref("ControllerRevision", child),
+        Ref("Deployment", child),
+        Ref("Service", child),
+    )
+
+
+def _refs(written: Iterable[str]) -> Iterable[Ref]:
+    for entry in written:
+        kind, _, name = entry.partition("/")
+        if kind in ("ControllerRevision", "Deployment", "Service", "HTTPRoute") and name:
+            yield Ref(kind, name)  # type: ignore[arg-type] # just checked
+
+
+def _records(objects: Mapping[Ref, Manifest]) -> dict[str, Record]:
+    found = (parse_record(obj) for ref, obj in objects.items() if ref.kind == "ControllerRevision")
+    return {record.revision: record for record in found if record is not None}
+
+
+def _rewritten(page: Page, objects: Iterable[Ref]) -> tuple[Ref, ...]:
+    now = time.monotonic()
+    return tuple(ref for ref in objects if page.contested(str(ref), now))

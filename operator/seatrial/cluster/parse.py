@@ -1,0 +1,299 @@
+"""From what the API server stores to what decisions look at. No I/O; nothing in here raises on bad input.
+
+Everything stored is untrusted: a spec may be older than the schema, a status may have been edited.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from seatrial.api.spec import ModelDeploymentSpec, ParentRef
+from seatrial.api.status import Status
+from seatrial.build.names import MODEL_LABEL, REVISION_LABEL, child_name
+from seatrial.core.state import Backend, Installation, Manifest, Pod, Record, Route, Workload
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def parse_spec(raw: Mapping[str, Any]) -> tuple[ModelDeploymentSpec | None, str]:
+    """The spec, or None and a sentence that names the field."""
+    try:
+        return ModelDeploymentSpec.model_validate(raw), ""
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in ("spec", *first["loc"]))
+        more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        return None, f"{where}: {first['msg'].removeprefix('Value error, ')}{more}"
+
+
+def parse_status(raw: object) -> Status:
+    """The status, without the parts that do not parse."""
+    if not isinstance(raw, dict):
+        return Status()
+    left = copy.deepcopy(raw)
+    for _ in range(64):
+        try:
+            return Status.model_validate(left)
+        except ValidationError as error:
+            for problem in error.errors(include_url=False, include_input=False):
+                loc = problem["loc"]
+                if problem["type"] == "too_long":
+                    _truncate(left, loc, int(problem["ctx"]["max_length"]))
+                else:
+                    # A thing without a field that it must have is no such thing: the whole of it goes.
+                    _remove(left, loc[:-1] if problem["type"] == "missing" else loc)
+    return Status()
+
+
+def _walk(root: Any, path: Sequence[int | str]) -> Any:
+    for part in path:
+        try:
+            root = root[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return root
+
+
+def _remove(root: Any, loc: Sequence[int | str]) -> None:
+    if not loc:
+        root.clear()
+        return
+    parent = _walk(root, loc[:-1])
+    try:
+        del parent[loc[-1]]
+    except (KeyError, IndexError, TypeError):
+        # Removed a moment ago with something around it, or the place is inside a value that is not ours
+        # to cut: take what is around it.
+        if parent is not None and len(loc) > 1 and not isinstance(parent, dict | list):
+            _remove(root, loc[:-1])
+
+
+def _truncate(root: Any, loc: Sequence[int | str], length: int) -> None:
+    found = _walk(root, loc)
+    if isinstance(found, list):
+        del found[length:]
+    else:
+        _remove(root, loc)
+
+
+def time_of(text: object) -> datetime:
+    """A Kubernetes timestamp; the epoch where there is none."""
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC)
+    except ValueError:
+        return EPOCH
+
+
+def is_ours(manifest: Manifest, uid: str) -> bool:
+    """Whether the controller of an object is the resource with this uid."""
+    owners = manifest.get("metadata", {}).get("ownerReferences") or ()
+    return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
+
+
+def condition(conditions: Iterable[Mapping[str, Any]] | None, kind: str) -> Mapping[str, Any]:
+    """The condition of a type, or an empty mapping."""
+    return next((entry for entry in conditions or () if entry.get("type") == kind), {})
+
+
+def parse_pod(manifest: Manifest) -> Pod:
+    """A pod, as far as decisions need it."""
+    metadata, spec, status = manifest["metadata"], manifest.get("spec") or {}, manifest.get("status") or {}
+    statuses = status.get("containerStatuses") or []
+    by_name = {entry.get("name"): entry for entry in statuses}
+    in_order = [by_name[c["name"]] for c in spec.get("containers") or () if c.get("name") in by_name]
+    waiting: Mapping[str, Any] = next(
+        (
+            entry["state"]["waiting"]
+            for entry in [*(status.get("initContainerStatuses") or []), *in_order]
+            if (entry.get("state") or {}).get("waiting")
+        ),
+        {},
+    )
+    scheduled = condition(status.get("conditions"), "PodScheduled")
+    unschedulable = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
+    ends = [_last_end(entry) for entry in in_order]
+    return Pod(
+        name=metadata["name"],
+        ip=status.get("podIP") or "",
+        created=time_of(metadata.get("creationTimestamp")),
+        ready=condition(status.get("conditions"), "Ready").get("status") == "True",
+        leaving="deletionTimestamp" in metadata,
+        restarts=sum(int(entry.get("restartCount") or 0) for entry in in_order),
+        oom_kills=sum(1 for entry in in_order if _was_oom_killed(entry)),
+        image_ids=tuple(entry.get("imageID") or "" for entry in in_order),
+        waiting=waiting.get("reason") or "",
+        waiting_message=waiting.get("message") or "",
+        unschedulable=str(scheduled.get("message") or "no node fits") if unschedulable else "",
+        last_exit=next((end for end in ends if end), ""),
+    )
+
+
+def _terminations(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = [(entry.get(key) or {}).get("terminated") for key in ("state", "lastState")]
+    return [end for end in found if end]
+
+
+def _was_oom_killed(entry: Mapping[str, Any]) -> bool:
+    return any(end.get("reason") == "OOMKilled" for end in _terminations(entry))
+
+
+def _last_end(entry: Mapping[str, Any]) -> str:
+    """How a container ended last: `exit code 1 (Error): last log line`."""
+    ends = _terminations(entry)
+    if not ends:
+        return ""
+    end = ends[0]
+    said = str(end.get("message") or "").strip().splitlines()
+    reason = f" ({end['reason']})" if end.get("reason") else ""
+    return f"exit code {end.get('exitCode', '?')}{reason}" + (f": {said[-1][:300]}" if said else "")
+
+
+def parse_workload(model: str, deployment: Manifest, pods: Iterable[Manifest]) -> Workload | None:
+    """A revision's Deployment with its pods; None where it bears no revision."""
+    revision = (deployment["metadata"].get("labels") or {}).get(REVISION_LABEL)
+    name = deployment["metadata"]["name"]
+    if revision is None and name.startswith(f"{model}-"):
+        # Somebody took our labels off; the name is ours and says the same.
+        revision = name.removeprefix(f"{model}-")
+    if not revision:
+        return None
+    failure = condition((deployment.get("status") or {}).get("conditions"), "ReplicaFailure")
+    spec = deployment.get("spec") or {}
+    return Workload(
+        revision=revision,
+        uid=deployment["metadata"]["uid"],
+        replicas=int(spec.get("replicas", 1)),
+        pods=tuple(
+            sorted(
+                (parse_pod(pod) for pod in pods if _belongs(pod, model, revision)),
+                key=lambda pod: pod.name,
+            )
+        ),
+        quota=str(failure.get("message") or "") if failure.get("status") == "True" else "",
+    )
+
+
+def _belongs(pod: Manifest, model: str, revision: str) -> bool:
+    """Whether a pod is one of a revision's Deployment, and not one that has run its course (evicted)."""
+    metadata = pod["metadata"]
+    labels = metadata.get("labels") or {}
+    if labels.get(MODEL_LABEL) != model or labels.get(REVISION_LABEL) != revision:
+        return False
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return False
+    prefix = f"{child_name(model, revision)}-"
+    return any(
+        owner.get("controller") and owner.get("kind") == "ReplicaSet" and str(owner.get("name")).startswith(prefix)
+        for owner in metadata.get("ownerReferences") or ()
+    )
+
+
+def parse_record(manifest: Manifest) -> Record | None:
+    """A revision's record; None where it does not hold one."""
+    data = manifest.get("data")
+    name = manifest["metadata"]["name"]
+    if not isinstance(data, dict) or not isinstance(data.get("deployment"), dict):
+        return None
+    labels = (data["deployment"].get("metadata") or {}).get("labels") or {}
+    revision = labels.get(REVISION_LABEL) or name.rpartition("-")[2]
+    return Record(
+        revision=revision,
+        deployment=data["deployment"],
+        model_version=data.get("modelVersion"),
+        training_data=data.get("trainingData"),
+    )
+
+
+def parse_route(manifest: Manifest) -> Route:
+    """Our HTTPRoute with what its parents say of it."""
+    metadata, spec = manifest["metadata"], manifest.get("spec") or {}
+    generation = int(metadata.get("generation") or 0)
+    rules = spec.get("rules") or []
+    backends = (rules[0].get("backendRefs") or []) if rules else []
+    parents = spec.get("parentRefs") or []
+    said = [
+        _parent_says(parent, metadata["namespace"], (manifest.get("status") or {}).get("parents") or [], generation)
+        for parent in parents
+    ]
+    refused = next((message for accepted, _, message in said if not accepted), "")
+    unresolved = next((message for _, resolved, message in said if not resolved), "")
+    return Route(
+        generation=generation,
+        backends=tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in backends),
+        services=frozenset(_services(rules)),
+        accepted=bool(said) and all(accepted for accepted, _, _ in said),
+        resolved=all(resolved for _, resolved, _ in said),
+        problem=refused or unresolved,
+    )
+
+
+def _services(rules: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    for rule in rules:
+        refs = list(rule.get("backendRefs") or ())
+        filters = list(rule.get("filters") or ())
+        for ref in refs:
+            filters += ref.get("filters") or ()
+        refs += [entry["requestMirror"].get("backendRef") or {} for entry in filters if entry.get("requestMirror")]
+        for ref in refs:
+            if ref.get("kind", "Service") == "Service" and ref.get("name"):
+                yield str(ref["name"])
+
+
+def _parent_says(
+    parent: Mapping[str, Any], namespace: str, statuses: Iterable[Mapping[str, Any]], generation: int
+) -> tuple[bool, bool, str]:
+    """(accepted, resolved, message) of one parent for this generation."""
+    wanted = _parent_key(parent, namespace)
+    entries = [entry for entry in statuses if _parent_key(entry.get("parentRef") or {}, namespace) == wanted]
+    where = f"Gateway {wanted[0]}/{wanted[1]}"
+    accepted, resolved, message = False, True, f"{where} has not answered for this generation of the route"
+    for entry in entries:
+        accept = condition(entry.get("conditions"), "Accepted")
+        if int(accept.get("observedGeneration") or 0) != generation:
+            continue
+        if accept.get("status") != "True":
+            said = accept.get("message") or accept.get("reason")
+            return False, resolved, f"{where} does not accept the route: {said}"
+        accepted, message = True, ""
+        refs = condition(entry.get("conditions"), "ResolvedRefs")
+        if refs.get("status") == "False":
+            resolved = False
+            message = f"{where} cannot resolve a reference: {refs.get('message') or refs.get('reason')}"
+    return accepted, resolved, message
+
+
+def _parent_key(ref: Mapping[str, Any], namespace: str) -> tuple[str, str, str]:
+    return str(ref.get("namespace") or namespace), str(ref.get("name")), str(ref.get("sectionName") or "")
+
+
+Parent = tuple[str, str]
+"""Namespace and name of a Gateway."""
+
+
+def parents_of(spec: ModelDeploymentSpec, namespace: str, installation: Installation) -> tuple[Parent, ...]:
+    """The Gateways a resource attaches to, each once."""
+    chosen = spec.traffic.gateway_api
+    if chosen is not None:
+        return tuple(dict.fromkeys(_named(ref, namespace) for ref in chosen.parent_refs))
+    return (installation.gateway,) if installation.gateway is not None else ()
+
+
+def _named(ref: ParentRef, namespace: str) -> Parent:
+    return ref.namespace or namespace, ref.name
+
+
+def gateway_problem(parent: Parent, gateway: Manifest | None) -> str:
+    """Why a Gateway cannot carry traffic: a sentence, or empty."""
+    name = f"Gateway {parent[0]}/{parent[1]}"
+    if gateway is None:
+        return f"{name} does not exist: create it, or name another in spec.traffic.gatewayAPI.parentRefs"
+    accepted = condition((gateway.get("status") or {}).get("conditions"), "Accepted")
+    if accepted.get("status") == "True":
+        return ""
+    said = accepted.get("message") or accepted.get("reason") or "no controller has answered"
+    return f"{name} is not accepted by its controller: {said}"
