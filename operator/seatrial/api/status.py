@@ -157,6 +157,8 @@ class CheckStatus(Model):
     """The instant of the latest verdict."""
     through: Time | None = None
     """Requests are counted up to this instant; the next look begins here."""
+    definition: Annotated[str, StringConstraints(max_length=16)] = ""
+    """Hash of the check as it was when its evidence began; another one begins anew."""
     source: MetricSource | None = None
     """Whose numbers a preset reads."""
     slower_than: Short | None = None

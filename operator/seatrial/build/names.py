@@ -15,6 +15,8 @@ REVISION_LABEL = f"{GROUP}/revision"
 
 COMMANDS = f"{GROUP}/commands"
 """Annotation on a ModelDeployment: commands of people, a line each."""
+PORT = f"{GROUP}/port"
+"""Annotation on a revision's Deployment: the port that answers inference requests."""
 RESPONSE_HEADER = "x-model-revision"
 """Response header that names the revision that answered; stable in meaning for ever."""
 

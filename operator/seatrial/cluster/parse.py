@@ -175,6 +175,7 @@ def parse_workload(model: str, deployment: Manifest, pods: Iterable[Manifest]) -
             )
         ),
         quota=str(failure.get("message") or "") if failure.get("status") == "True" else "",
+        manifest=deployment,
     )
 
 
@@ -204,6 +205,7 @@ def parse_record(manifest: Manifest) -> Record | None:
     return Record(
         revision=revision,
         deployment=data["deployment"],
+        data=data,
         model_version=data.get("modelVersion"),
         training_data=data.get("trainingData"),
     )

@@ -28,6 +28,10 @@ class Installation:
     """How long after the gateway's acceptance the proxies are trusted to have a new weight."""
     prometheus: str = ""
     """The address of Prometheus, for messages; empty where none is set."""
+    presets: Mapping[str, Any] = field(default_factory=dict)
+    """Metric presets by name."""
+    unsafe_traffic: bool = False
+    """Leave out what keeps requests from being lost. Only the control run of the tests sets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Workload:
     pods: tuple[Pod, ...] = ()
     quota: str = ""
     """The API server's message when pods could not be created (`ReplicaFailure`)."""
+    manifest: Manifest | None = None
+    """The Deployment as it is, from which a lost record is made again."""
 
     @property
     def ready(self) -> int:
@@ -92,6 +98,8 @@ class Record:
     revision: str
     deployment: Manifest
     """The Deployment without replicas."""
+    data: Mapping[str, Any]
+    """The record as stored; it is never written anew, only kept in place."""
     model_version: str | None = None
     training_data: str | None = None
 

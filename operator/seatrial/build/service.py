@@ -1,0 +1,32 @@
+"""Services: one for each revision, which the route names, and one stable address inside the cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatrial.build.names import child_name, labels, selector
+
+
+def revision_service(model: str, namespace: str, revision: str, port: int) -> dict[str, Any]:
+    """The Service that selects one revision's pods. Its name and selector never change."""
+    return _service(child_name(model, revision), namespace, labels(model, revision), selector(model, revision), port)
+
+
+def model_service(model: str, namespace: str, stable: str, port: int) -> dict[str, Any]:
+    """The Service that bears the model's name: always the stable revision, past the weights."""
+    return _service(model, namespace, labels(model), selector(model, stable), port)
+
+
+def _service(
+    name: str, namespace: str, own_labels: dict[str, str], selects: dict[str, str], port: int
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace, "labels": own_labels},
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selects,
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": port}],
+        },
+    }

@@ -1,0 +1,185 @@
+"""From a status to objects: what shall exist, in which order it is written, and what may go."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from seatrial.api.spec import ParentRef
+from seatrial.api.status import Slots, Status
+from seatrial.build.deployment import render, serving_port
+from seatrial.build.names import PORT, child_name, owner_reference
+from seatrial.build.record import record
+from seatrial.build.route import Slot, http_route
+from seatrial.build.service import model_service, revision_service
+from seatrial.core import canary
+from seatrial.core.passing import Pass
+from seatrial.core.state import Manifest, Ref
+
+
+def parents(p: Pass) -> list[ParentRef]:
+    """The Gateways to attach to; empty where neither the resource nor the installation names one."""
+    if p.spec.traffic.gateway_api is not None:
+        return p.spec.traffic.gateway_api.parent_refs
+    if p.installation.gateway is None:
+        return []
+    namespace, name = p.installation.gateway
+    return [ParentRef(name=name, namespace=namespace)]
+
+
+def rendered(p: Pass, revision: str) -> Manifest | None:
+    """A revision's Deployment without replicas: from its record; else from what runs; else, for the wanted
+    revision only, from the spec."""
+    observed = p.observed
+    if (kept := observed.records.get(revision)) is not None:
+        return kept.deployment
+    workload = observed.workloads.get(revision)
+    if workload is not None and workload.manifest is not None:
+        return _as_born(workload.manifest)
+    if revision == p.wanted:
+        return render(
+            observed.name,
+            observed.namespace,
+            revision,
+            observed.raw_spec,
+            pre_stop=not p.installation.unsafe_traffic,
+        )
+    return None
+
+
+def _as_born(live: Manifest) -> Manifest:
+    """A live Deployment as its record held it: identity, our labels and annotations, the spec."""
+    metadata = live["metadata"]
+    spec = {key: value for key, value in live["spec"].items() if key != "replicas"}
+    annotations = {PORT: (metadata.get("annotations") or {}).get(PORT, "8080")}
+    return {
+        "apiVersion": live["apiVersion"],
+        "kind": live["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": metadata.get("labels", {}),
+            "annotations": annotations,
+        },
+        "spec": spec,
+    }
+
+
+def alive(p: Pass, status: Status) -> list[str]:
+    """Revisions whose pods stay: stable, the candidate, and whatever the route still holds."""
+    candidate = status.rollout.revision if status.rollout is not None else None
+    wanted = [status.stable, candidate, status.traffic.slots.a, status.traffic.slots.b]
+    return list(dict.fromkeys(revision for revision in wanted if revision is not None))
+
+
+def size(p: Pass, status: Status, revision: str) -> int:
+    """Pods of a revision. Nothing shrinks while it may still be asked for answers."""
+    workload = p.workload(revision)
+    current = workload.replicas if workload is not None else 0
+    rollout = status.rollout
+    if revision == status.stable:
+        return p.replicas
+    if rollout is not None and rollout.revision == revision and rollout.back is None:
+        need = p.replicas if status.stable is None else canary.pods_needed(p, status, rollout)
+        return max(need, min(current, p.replicas)) if rollout.exposed else need
+    return current
+
+
+def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
+    """Everything that shall exist, in writing order: records, Deployments, Services, the route."""
+    observed = p.observed
+    records: list[Manifest] = []
+    deployments: list[Manifest] = []
+    services: list[Manifest] = []
+    for revision in alive(p, status):
+        deployment = rendered(p, revision)
+        if deployment is None:
+            p.note(f"revision {revision} has lost its record and its Deployment: it cannot be written again")
+            continue
+        records.append(_record(p, revision, deployment))
+        deployments.append(_sized(deployment, size(p, status, revision)))
+        port = serving_port(deployment)
+        services.append(revision_service(observed.name, observed.namespace, revision, port))
+        if revision == status.stable:
+            services.append(model_service(observed.name, observed.namespace, revision, port))
+    route = _route(p, status)
+    out = [*records, *deployments, *services, *([route] if route is not None else [])]
+    blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
+    return tuple(_owned(p, manifest) for manifest in out if _key(manifest) not in blocked)
+
+
+def _record(p: Pass, revision: str, deployment: Manifest) -> Manifest:
+    observed = p.observed
+    made = record(observed.name, observed.namespace, revision, observed.raw_spec, deployment)
+    kept = observed.records.get(revision)
+    return made if kept is None else {**made, "data": dict(kept.data)}
+
+
+def _sized(deployment: Manifest, replicas: int) -> Manifest:
+    out = copy.deepcopy(deployment)
+    out["spec"]["replicas"] = replicas
+    return out
+
+
+def _route(p: Pass, status: Status) -> Manifest | None:
+    traffic = status.traffic
+    if traffic.slots == Slots() or traffic.wanted.a + traffic.wanted.b == 0 or p.observed.conflict:
+        return None
+    attach = parents(p)
+    if not attach:
+        return None
+    a, b = traffic.slots.a or traffic.slots.b, traffic.slots.b or traffic.slots.a
+    assert a is not None and b is not None
+    return http_route(
+        p.observed.name,
+        p.observed.namespace,
+        hostnames=p.spec.traffic.hostnames,
+        parents=attach,
+        slots=(Slot(a, traffic.wanted.a), Slot(b, traffic.wanted.b)),
+    )
+
+
+def _owned(p: Pass, manifest: Manifest) -> Manifest:
+    owner = owner_reference(p.observed.name, p.observed.uid)
+    return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": [owner]}}
+
+
+def _key(manifest: Manifest) -> str:
+    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
+    """What nothing refers to any more. A route that is missing or not settled counts as a reference."""
+    observed = p.observed
+    stay = set(alive(p, status))
+    route = observed.route
+    present = set(observed.workloads) | set(observed.records) | _service_revisions(p)
+    named = route.services if route is not None else frozenset()
+    selected = {str(s.get("seatrial.dev/revision", "")) for n, s in observed.services.items() if n == observed.name}
+    out: list[Ref] = []
+    for revision in sorted(present - stay):
+        name = child_name(observed.name, revision)
+        if name in named or revision in selected:
+            continue
+        if status.stable is not None and not p.settled:
+            continue
+        out += [ref for ref in _refs(name) if _exists(p, revision, ref)]
+    return tuple(out)
+
+
+def _service_revisions(p: Pass) -> set[str]:
+    prefix = f"{p.observed.name}-"
+    return {name.removeprefix(prefix) for name in p.observed.services if name.startswith(prefix)}
+
+
+def _refs(name: str) -> tuple[Ref, ...]:
+    return (Ref("Service", name), Ref("Deployment", name), Ref("ControllerRevision", name))
+
+
+def _exists(p: Pass, revision: str, ref: Ref) -> bool:
+    have: dict[str, Any] = {
+        "Service": p.observed.services,
+        "Deployment": p.observed.workloads,
+        "ControllerRevision": p.observed.records,
+    }
+    return (ref.name if ref.kind == "Service" else revision) in have[ref.kind]

@@ -1,0 +1,221 @@
+"""Looks at the evidence: when, at what, and what follows from it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from seatrial.api.spec import Check, OnFail
+from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
+from seatrial.build.revision import digest
+from seatrial.core import canary, checks, clock, trial
+from seatrial.core.passing import Pass
+from seatrial.core.questions import MetricQuestion
+from seatrial.core.traffic import parts, slot_of, weight_of
+
+DEFAULT_SCRAPE = 15.0
+"""Seconds between scrapes until samples have shown the real figure."""
+SETTLE_SCRAPES = 2
+CONCURRENT = parts(1)
+"""Stable counts as a control arm from one percent of the traffic on."""
+RETRY_OPENING = timedelta(seconds=30)
+
+
+def wanted_checks(p: Pass) -> list[Check]:
+    """The checks in force."""
+    return [] if p.spec.analysis.none is not None else p.spec.analysis.checks
+
+
+def definition(check: Check) -> str:
+    """Identity of a check's definition: evidence gathered under another one does not count."""
+    return digest(check.wire(), 12)
+
+
+def kept(p: Pass, status: Status) -> dict[str, CheckStatus]:
+    """Evidence that belongs to the checks in force."""
+    now = {check.name: definition(check) for check in wanted_checks(p)}
+    return {c.name: c for c in status.checks if now.get(c.name) == c.definition}
+
+
+def due(p: Pass, rollout: Rollout) -> bool:
+    """Whether it is time for a look: an interval has passed, or the step's least time just ended."""
+    if rollout.looked_at is None or not rollout.exposed or rollout.back is not None:
+        return False
+    if p.now >= rollout.looked_at + p.spec.analysis.interval:
+        return True
+    if rollout.confirmed_at is None:
+        return False
+    left_then = canary.minimum_time(p, rollout) - clock.elapsed(rollout, rollout.looked_at)
+    return left_then > timedelta(0) and clock.elapsed(rollout, p.now) >= canary.minimum_time(p, rollout)
+
+
+def situation(p: Pass, status: Status, revision: str, check: CheckStatus | None = None) -> checks.Situation:
+    """What a check has to know of the trial. `revision` is the candidate, on trial or about to be."""
+    rollout = status.rollout
+    confirmed_at = rollout.confirmed_at if rollout is not None else None
+    scrape = p.answers.scrape_interval or DEFAULT_SCRAPE
+    settle = timedelta(seconds=SETTLE_SCRAPES * scrape)
+    start = (check.through if check is not None else None) or (rollout.looked_at if rollout else None) or p.now
+    stable_weight = weight_of(status.traffic, status.stable, confirmed=True)
+    return checks.Situation(
+        namespace=p.observed.namespace,
+        name=p.observed.name,
+        stable=None if status.stable is None else _arm(p, status, status.stable),
+        candidate=_arm(p, status, revision),
+        runtime=canary_runtime(p),
+        model_name=p.spec.model.name if p.spec.model else None,
+        weight=weight_of(status.traffic, revision, confirmed=True) / parts(1),
+        last=rollout is not None and canary.is_last(p, rollout) and not rollout.promoting,
+        concurrent=stable_weight >= CONCURRENT,
+        min_samples=p.spec.analysis.min_samples,
+        settled=confirmed_at is not None and p.now - confirmed_at >= settle,
+        confirmed_at=confirmed_at or p.now,
+        start=start,
+        now=p.now,
+        interval=p.spec.analysis.interval,
+    )
+
+
+def _arm(p: Pass, status: Status, revision: str) -> checks.Arm:
+    workload = p.workload(revision)
+    pods = {} if workload is None else {pod.name: pod.created for pod in workload.pods}
+    slot = slot_of(status.traffic.slots, revision)
+    if slot is None:
+        slot = "b" if slot_of(status.traffic.slots, status.stable) == "a" else "a"
+    return checks.Arm(revision=revision, slot=slot, pods=pods)
+
+
+def canary_runtime(p: Pass) -> checks.Runtime:
+    """The runtime of the wanted revision."""
+    return p.spec.runtime or checks.Runtime.CUSTOM
+
+
+def opening_questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
+    """What checks without evidence want to know before they can begin: has stable any such series?"""
+    have = kept(p, status)
+    return tuple(
+        question
+        for check in wanted_checks(p)
+        if check.name not in have
+        for question in checks.opening_questions(
+            check, situation(p, status, p.wanted), p.installation.presets
+        )
+    )
+
+
+def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
+    """Begin the evidence of checks that have none; None (and a stall or a hold) while one cannot begin."""
+    have = {} if afresh else kept(p, status)
+    out = []
+    for check in wanted_checks(p):
+        if check.name in have:
+            out.append(have[check.name])
+            continue
+        opened = checks.opening(
+            check, situation(p, status, p.wanted), p.installation.presets, p.answers.metrics
+        )
+        if isinstance(opened, checks.Refusal):
+            p.stalled(status, "NoSeries", f"check {check.name}: {opened.message}")
+            p.wake(RETRY_OPENING)
+            return None
+        if isinstance(opened, checks.Hold):
+            p.holding = f"check {check.name}: {opened.message}"
+            p.wake(min(RETRY_OPENING, p.spec.analysis.interval))
+            return None
+        out.append(opened.model_copy(update={"definition": definition(check), "through": p.now}))
+    return status.model_copy(update={"checks": out})
+
+
+def questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
+    """What a look asks."""
+    rollout = status.rollout
+    assert rollout is not None
+    have = kept(p, status)
+    asked = [
+        question
+        for check in wanted_checks(p)
+        if check.name in have
+        for question in checks.ask(
+            check,
+            have[check.name],
+            situation(p, status, rollout.revision, have[check.name]),
+            p.installation.presets,
+        )
+    ]
+    return (*opening_questions(p, status), *asked)
+
+
+def look(p: Pass, status: Status) -> Status:
+    """Fold the answers into the evidence, judge it, and act on a Fail: this happens while paused, too."""
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None:
+        return status
+    if not due(p, rollout):
+        _wake_for_next(p, rollout)
+        return _hold_if_blind(p, status)
+    opened = open_checks(p, status, afresh=False)
+    if opened is None:
+        status = status.model_copy(update={"checks": list(kept(p, status).values())})
+    else:
+        status = opened
+    have = {check.name: check for check in status.checks}
+    judged = [
+        _judge(p, status, check, have[check.name]) for check in wanted_checks(p) if check.name in have
+    ]
+    rollout = rollout.model_copy(update={"looked_at": p.now})
+    status = status.model_copy(update={"checks": judged, "rollout": rollout})
+    p.looked = opened is not None
+    _wake_for_next(p, rollout)
+    return _hold_if_blind(p, _act(p, status))
+
+
+def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckStatus:
+    assert status.rollout is not None
+    seen = situation(p, status, status.rollout.revision, stored)
+    folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
+    if folded.outcome in (Outcome.NO_DATA, Outcome.ERROR):
+        return folded.model_copy(update={"at": p.now})
+    return checks.judge(check, folded, seen).model_copy(update={"through": p.now, "at": p.now})
+
+
+def _act(p: Pass, status: Status) -> Status:
+    rules = {check.name: check.on_fail for check in wanted_checks(p)}
+    for check in status.checks:
+        if check.outcome is not Outcome.FAIL:
+            continue
+        if rules[check.name] is OnFail.ROLLBACK:
+            return trial.go_back(p, status, BackReason.CHECK_FAILED, f"check {check.name} failed: {check.message}")
+        if status.paused is None:
+            p.event("Paused", f"paused by check {check.name}: {check.message}", "Warning")
+            paused = Paused(by=f"check {check.name}", reason=check.message[:1024], since=p.now)
+            status = status.model_copy(update={"paused": paused})
+    return status
+
+
+def _hold_if_blind(p: Pass, status: Status) -> Status:
+    blind = [check for check in status.checks if check.outcome in (Outcome.NO_DATA, Outcome.ERROR)]
+    if blind and not p.holding:
+        p.holding = f"check {blind[0].name}: {blind[0].message}"
+    return status
+
+
+def _wake_for_next(p: Pass, rollout: Rollout) -> None:
+    if rollout.looked_at is None:
+        return
+    p.wake(rollout.looked_at + p.spec.analysis.interval - p.now)
+    if rollout.confirmed_at is not None and rollout.stopped_since is None:
+        left = canary.minimum_time(p, rollout) - clock.elapsed(rollout, p.now)
+        if left > timedelta(0):
+            p.wake(left)
+
+
+def void(p: Pass, status: Status, why: str) -> Status:
+    """The evidence no longer speaks of what runs: weight kept, clock and counts start again."""
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None:
+        return status
+    p.note(f"evidence of revision {rollout.revision} is void: {why}")
+    restarted = clock.restart(rollout, p.now if rollout.confirmed_at is not None else None)
+    emptied = [
+        checks.restart(check, trial=True).model_copy(update={"through": p.now}) for check in status.checks
+    ]
+    return status.model_copy(update={"rollout": restarted, "checks": emptied})

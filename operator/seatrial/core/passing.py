@@ -1,0 +1,93 @@
+"""One pass: what it looks at, and the book it writes its sentences into.
+
+A rule takes the pass and the status and returns the status it leaves behind. Rules never write to the
+cluster and never read a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from seatrial.api.spec import CanaryStep, ModelDeploymentSpec
+from seatrial.api.status import Status
+from seatrial.core.questions import Answers
+from seatrial.core.state import Event, Installation, Observed, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Nothing can advance until a person changes something."""
+
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class Pass:
+    """The inputs of one pass, and what its rules have to say."""
+
+    observed: Observed
+    spec: ModelDeploymentSpec
+    wanted: str
+    """The revision that the spec asks for."""
+    answers: Answers
+    now: datetime
+    installation: Installation
+    settled: bool = False
+    """The proxies are known to have the weights written last."""
+    looked: bool = False
+    """This pass read the evidence."""
+    blocked: str = ""
+    """What capacity the candidate's pods lack."""
+    holding: str = ""
+    """What evidence is missing."""
+    stall: Stall | None = None
+    notes: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    wakes: list[timedelta] = field(default_factory=list)
+
+    @property
+    def replicas(self) -> int:
+        """Pods of a full-size revision."""
+        return self.spec.replicas
+
+    @property
+    def steps(self) -> list[CanaryStep]:
+        """The canary's steps."""
+        return self.spec.strategy.stages[0].canary.steps
+
+    def workload(self, revision: str | None) -> Workload | None:
+        """A revision's Deployment and pods, if there are any."""
+        return None if revision is None else self.observed.workloads.get(revision)
+
+    def ready(self, revision: str | None) -> int:
+        """Ready pods of a revision."""
+        workload = self.workload(revision)
+        return 0 if workload is None else workload.ready
+
+    def note(self, sentence: str) -> None:
+        """Write down a decision."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def event(self, reason: str, message: str, type: Literal["Normal", "Warning"] = "Normal") -> None:
+        """Write down a decision that people are told of."""
+        self.note(message)
+        self.events.append(Event(type, reason, message[:1024]))
+
+    def wake(self, after: timedelta) -> None:
+        """Ask for another pass, at the latest after this time."""
+        self.wakes.append(max(after, timedelta(milliseconds=50)))
+
+    def stalled(self, status: Status, reason: str, message: str) -> None:
+        """Say that a person is needed; the event is written once for each reason."""
+        if self.stall is not None:
+            return
+        self.stall = Stall(reason, message)
+        before = next((c for c in status.conditions if c.type == "Stalled"), None)
+        if before is None or before.status != "True" or before.reason != reason:
+            self.event(reason, message, "Warning")
+        else:
+            self.note(message)

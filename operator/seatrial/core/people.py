@@ -1,0 +1,105 @@
+"""Commands of people: each is carried out or refused once, with a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from seatrial.api.status import BackReason, Outcome, OverlayKind, Paused, Status
+from seatrial.core import canary, trial
+from seatrial.core.commands import Action, Command, parse
+from seatrial.core.passing import Pass
+
+REMEMBERED = 16
+"""Nonces kept in status: twice what the annotation holds."""
+
+
+class _Refused(Exception):
+    """A command that cannot be carried out now; the text says why."""
+
+
+def obey(p: Pass, status: Status) -> Status:
+    """Carry out what is asked and not yet done."""
+    for command in parse(p.observed.commands):
+        if command.nonce in status.commands:
+            continue
+        try:
+            status = _ACTIONS[command.action](p, status, command)
+        except _Refused as why:
+            p.event("CommandRefused", f"{command.action} by {command.by} is refused: {why}", "Warning")
+        done = [command.nonce, *status.commands][:REMEMBERED]
+        status = status.model_copy(update={"commands": done})
+    return status
+
+
+def _on_trial(status: Status, command: Command) -> None:
+    rollout = status.rollout
+    if rollout is None:
+        raise _Refused("no trial is under way")
+    if rollout.revision != command.revision:
+        raise _Refused(f"it is meant for revision {command.revision}, on trial is {rollout.revision}")
+    if rollout.back is not None:
+        raise _Refused(f"revision {rollout.revision} is already going back")
+
+
+def _pause(p: Pass, status: Status, command: Command) -> Status:
+    _on_trial(status, command)
+    p.event("Paused", f"paused by {command.by}{_because(command)}; failures still send the candidate back")
+    return status.model_copy(update={"paused": Paused(by=command.by, reason=command.reason, since=p.now)})
+
+
+def _resume(p: Pass, status: Status, command: Command) -> Status:
+    _on_trial(status, command)
+    if status.paused is None:
+        raise _Refused("the trial is not paused")
+    p.event("Resumed", f"resumed by {command.by}{_because(command)}")
+    return status.model_copy(update={"paused": None})
+
+
+def _approve(p: Pass, status: Status, command: Command) -> Status:
+    _on_trial(status, command)
+    rollout = status.rollout
+    assert rollout is not None
+    waiting = rollout.overlay is not None and rollout.overlay.kind is OverlayKind.AWAITING_APPROVAL
+    gate = canary.gate(p, rollout)
+    if gate is None or not waiting:
+        raise _Refused("nothing waits for an approval now")
+    p.event("Approved", f"gate {gate} passed by {command.by}{_because(command)}")
+    passed = rollout.model_copy(update={"approved": [*rollout.approved, gate]})
+    return status.model_copy(update={"rollout": passed})
+
+
+def _promote(p: Pass, status: Status, command: Command) -> Status:
+    _on_trial(status, command)
+    failing = [check for check in status.checks if check.outcome is Outcome.FAIL]
+    if failing:
+        raise _Refused(f"check {failing[0].name} fails: {failing[0].message}")
+    p.event("PromotionAsked", f"{command.by} skips the remaining exposure{_because(command)}; acceptance is judged")
+    return canary.to_last_step(p, status)
+
+
+def _abort(p: Pass, status: Status, command: Command) -> Status:
+    _on_trial(status, command)
+    return trial.go_back(p, status, BackReason.ABORTED, f"aborted by {command.by}{_because(command)}")
+
+
+def _retry(p: Pass, status: Status, command: Command) -> Status:
+    if status.rejected is None:
+        raise _Refused("no revision was sent back")
+    if status.rejected.revision != command.revision:
+        raise _Refused(f"it is meant for revision {command.revision}, sent back was {status.rejected.revision}")
+    p.event("Retrying", f"{command.by} has revision {command.revision} tried again{_because(command)}")
+    return status.model_copy(update={"rejected": None})
+
+
+def _because(command: Command) -> str:
+    return f" ({command.reason})" if command.reason else ""
+
+
+_ACTIONS: dict[Action, Callable[[Pass, Status, Command], Status]] = {
+    Action.PAUSE: _pause,
+    Action.RESUME: _resume,
+    Action.APPROVE: _approve,
+    Action.PROMOTE: _promote,
+    Action.ABORT: _abort,
+    Action.RETRY: _retry,
+}

@@ -1,0 +1,469 @@
+"""One pass over one resource: what it sees, what it asks, what it decides.
+
+`plan` is a chain of rules over (pass, status), read from top to bottom like a specification. The order
+is the contract: deletion and suspension; people; pods; evidence; what stands in the way; the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from seatrial.api.base import format_duration
+from seatrial.api.status import (
+    PARTS,
+    BackReason,
+    Overlay,
+    OverlayKind,
+    Phase,
+    PreflightOutcome,
+    PreflightStatus,
+    Rejected,
+    Status,
+)
+from seatrial.build.names import child_name
+from seatrial.build.revision import revision
+from seatrial.build.runtimes import port_of
+from seatrial.core import assemble, canary, capacity, clock, evidence, health, people, summary, trial
+from seatrial.core.conditions import Claim, settle
+from seatrial.core.outcome import ApplyOutcome
+from seatrial.core.passing import Pass
+from seatrial.core.questions import Answers, DryRunQuestion, PreflightQuestion, Questions
+from seatrial.core.recover import recover
+from seatrial.core.state import Installation, Observed, Plan, Ref
+from seatrial.core.traffic import (
+    drained,
+    highest,
+    occupy,
+    read,
+    step_towards,
+    vacate,
+    weight_of,
+)
+
+Rule = Callable[[Pass, Status], Status]
+
+STALLED_WAKE = timedelta(seconds=30)
+
+
+def ask(observed: Observed, now: datetime, installation: Installation) -> Questions:
+    """What this pass needs to know from outside before it can decide."""
+    p = _begin_pass(observed, Answers(), now, installation)
+    if p is None or observed.deleting or p.spec.suspend:
+        return Questions()
+    status = observed.status
+    for rule in BEFORE_ANSWERS:
+        status = rule(p, status)
+    rollout = status.rollout
+    if rollout is None:
+        if not _may_begin(p, status):
+            return Questions()
+        deployment = assemble.rendered(p, p.wanted)
+        dry_run = None
+        if deployment is not None and p.wanted not in observed.workloads:
+            manifest = {**deployment, "spec": {**deployment["spec"], "replicas": 0}}
+            dry_run = DryRunQuestion(manifest)
+        metrics = evidence.opening_questions(p, status.model_copy(update={"checks": []})) if status.stable else ()
+        return Questions(metrics=metrics, dry_run=dry_run)
+    return Questions(
+        metrics=evidence.questions(p, status) if evidence.due(p, rollout) and status.stable else (),
+        preflight=_preflight_question(p, status),
+    )
+
+
+def plan(observed: Observed, answers: Answers, now: datetime, installation: Installation) -> Plan:
+    """Decide. Same inputs, same plan."""
+    p = _begin_pass(observed, answers, now, installation)
+    if p is None:
+        return _invalid(observed, now)
+    if observed.deleting:
+        return Plan(apply=(), prune=(), status=observed.status)
+    status = observed.status
+    if p.spec.suspend:
+        status = summary.summarise(p, recover(p, status))
+        return Plan(apply=(), prune=(), status=status, notes=tuple(p.notes))
+    for rule in (*BEFORE_ANSWERS, *AFTER_ANSWERS):
+        status = rule(p, status)
+    status = summary.summarise(p, status)
+    return Plan(
+        apply=assemble.objects(p, status),
+        prune=assemble.leftovers(p, status),
+        status=status,
+        events=tuple(p.events),
+        notes=tuple(p.notes),
+        wake_in=min(p.wakes, default=None),
+    )
+
+
+def _begin_pass(
+    observed: Observed, answers: Answers, now: datetime, installation: Installation
+) -> Pass | None:
+    if observed.spec is None:
+        return None
+    return Pass(observed, observed.spec, revision(observed.raw_spec), answers, now, installation)
+
+
+def _invalid(observed: Observed, now: datetime) -> Plan:
+    """A spec that does not parse: nothing is touched, and the person is told why."""
+    message = f"the spec is not valid, nothing is changed: {observed.invalid}"
+    claims = [
+        Claim("Ready", False, "InvalidSpec", message),
+        Claim("Reconciling", False, "InvalidSpec", message),
+        Claim("Stalled", True, "InvalidSpec", message),
+    ]
+    settled = settle(observed.status.conditions, claims, observed.generation, now)
+    kept = [c for c in observed.status.conditions if c.type == "Available"]
+    status = observed.status.model_copy(
+        update={
+            "observed_generation": observed.generation,
+            "message": message[:1024],
+            "conditions": [*settled, *kept],
+        }
+    )
+    return Plan(apply=(), prune=(), status=status, notes=(message,))
+
+
+# --- rules that need no answers from outside ---------------------------------------------------------
+
+
+def know_traffic(p: Pass, status: Status) -> Status:
+    """Read from the route what the proxies are known to do."""
+    edited = Ref("HTTPRoute", p.observed.name) in p.observed.edited
+    reading = read(
+        p.observed.name, status.traffic, p.observed.route, p.now, p.installation.dwell, edited=edited
+    )
+    p.settled = reading.settled
+    if reading.wait is not None:
+        p.wake(reading.wait)
+    if reading.status == status.traffic:
+        return status
+    return status.model_copy(update={"traffic": reading.status})
+
+
+def notice_edits(p: Pass, status: Status) -> Status:
+    """Hand edits are put back; an edited template of the candidate voids what was learnt from it."""
+    for ref in p.observed.edited:
+        p.event("Repaired", f"{ref} was changed by hand or by another controller: put back", "Warning")
+        if status.rollout is not None and ref == Ref("Deployment", child_name(p.observed.name, status.rollout.revision)):
+            status = evidence.void(p, status, f"the template of {ref} was changed")
+    return status
+
+
+def notice_obstacles(p: Pass, status: Status) -> Status:
+    """What a person has to clear before anything new can begin. What serves goes on serving."""
+    observed = p.observed
+    if observed.foreign:
+        ref = observed.foreign[0]
+        p.stalled(status, "NameTaken", f"{ref} exists and is not ours: rename or delete it, or choose another name")
+    if observed.rewritten:
+        ref = observed.rewritten[0]
+        p.stalled(
+            status,
+            "AdmissionRewrites",
+            f"{ref} comes back different each time it is written: an admission webhook or another controller "
+            "changes it; exclude the label app.kubernetes.io/managed-by=seatrial there",
+        )
+    if observed.conflict:
+        p.stalled(status, "RouteConflict", observed.conflict)
+    if not assemble.parents(p):
+        p.stalled(
+            status,
+            "NoGateway",
+            "no Gateway is named: set spec.traffic.gatewayAPI.parentRefs, or start the operator with "
+            "--gateway NAMESPACE/NAME",
+        )
+    elif observed.gateway_problem:
+        p.stalled(status, "GatewayNotReady", observed.gateway_problem)
+    if p.stall is not None:
+        p.wake(STALLED_WAKE)
+    return status
+
+
+def choose(p: Pass, status: Status) -> Status:
+    """Hold what is wanted against what serves, what is on trial and what was sent back."""
+    rejected, rollout = status.rejected, status.rollout
+    if rejected is not None and rejected.revision != p.wanted:
+        status = status.model_copy(update={"rejected": None})
+    if rollout is None:
+        return status
+    if p.replicas == 0 and status.stable is not None and rollout.back is None:
+        return trial.supersede(p, status, "spec.replicas is 0, the model is parked")
+    if rollout.revision == p.wanted:
+        return status
+    if rollout.promoting and p.wanted != status.stable:
+        if weight_of(status.traffic, rollout.revision, confirmed=True) == PARTS and p.settled:
+            return trial.promote(p, status)
+    why = (
+        f"the spec is back at stable revision {status.stable}"
+        if p.wanted == status.stable
+        else f"revision {p.wanted} is wanted now"
+    )
+    return trial.supersede(p, status, why)
+
+
+BEFORE_ANSWERS: tuple[Rule, ...] = (
+    recover,
+    know_traffic,
+    notice_edits,
+    notice_obstacles,
+    people.obey,
+    choose,
+    canary.follow_edits,
+    canary.confirm,
+)
+
+
+# --- rules that use the answers ----------------------------------------------------------------------
+
+
+def _may_begin(p: Pass, status: Status) -> bool:
+    """Whether a trial of the wanted revision could begin now."""
+    if status.rollout is not None or p.wanted == status.stable or p.replicas == 0 or p.stall is not None:
+        return False
+    return status.rejected is None
+
+
+def begin(p: Pass, status: Status) -> Status:
+    """Start a trial: the API server takes the template, and every check knows where its numbers are."""
+    if not _may_begin(p, status):
+        return status
+    answer = p.answers.dry_run
+    if p.wanted not in p.observed.workloads:
+        if answer is None or answer.failed:
+            p.note(f"the API server could not be asked about the new template: {answer.failed if answer else 'no answer'}")
+            p.wake(STALLED_WAKE)
+            return status
+        if answer.refused:
+            message = f"the API server refuses the pod template: {answer.refused}"
+            p.event("InvalidSpec", message, "Warning")
+            refused = Rejected(revision=p.wanted, reason="InvalidSpec", message=message[:1024], at=p.now)
+            return status.model_copy(update={"rejected": refused})
+    if status.stable is not None:
+        opened = evidence.open_checks(p, status, afresh=True)
+        if opened is None:
+            return status
+        status = opened
+    else:
+        status = status.model_copy(update={"checks": []})
+    return trial.begin(p, status)
+
+
+def watch_pods(p: Pass, status: Status) -> Status:
+    """Broken pods send the candidate back at once; pods that are late do so at the deadline."""
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None:
+        return status
+    workload = p.workload(rollout.revision)
+    if workload is not None and (fault := health.broken(workload)) is not None:
+        return trial.go_back(p, status, fault.reason, fault.message)
+    need, ready = canary.pods_needed(p, status, rollout), p.ready(rollout.revision)
+    if ready >= need:
+        return _with_rollout(status, clock.ready(rollout))
+    problem = health.image_problem(workload) if workload is not None else ""
+    lacking = health.missing_capacity(workload) if workload is not None and not problem else ""
+    rollout = clock.unready(rollout, p.now, excused=bool(lacking))
+    p.blocked = lacking
+    waited, deadline = clock.waited(rollout, p.now), p.spec.progress_deadline
+    status = _with_rollout(status, rollout)
+    if waited >= deadline:
+        if problem:
+            return trial.go_back(p, status, BackReason.IMAGE_UNAVAILABLE, problem)
+        message = f"{ready} of {need} pods were ready after {format_duration(deadline)}"
+        return trial.go_back(p, status, BackReason.PROGRESS_DEADLINE, f"{message}{_first_trouble(p, rollout.revision)}")
+    if not lacking:
+        p.wake(deadline - waited)
+    return status
+
+
+def _first_trouble(p: Pass, name: str) -> str:
+    workload = p.workload(name)
+    for pod in workload.pods if workload is not None else ():
+        if not pod.ready and (pod.waiting or pod.last_exit):
+            return f"; pod {pod.name}: {pod.waiting or pod.last_exit} {pod.waiting_message}".rstrip()
+    return ""
+
+
+def preflight(p: Pass, status: Status) -> Status:
+    """The recorded requests: passed, failed, under way, or not possible."""
+    rollout, answer = status.rollout, p.answers.preflight
+    if rollout is None or rollout.back is not None or answer is None or rollout.preflight is not None:
+        return status
+    if answer.pending:
+        p.note("the recorded requests are being answered")
+        return status
+    if answer.failed:
+        p.holding = f"preflight: {answer.failed}"
+        p.wake(STALLED_WAKE)
+        return status
+    outcome = PreflightOutcome.PASSED if answer.passed else PreflightOutcome.FAILED
+    result = PreflightStatus(outcome=outcome, message=answer.message[:1024], at=p.now)
+    status = _with_rollout(status, rollout.model_copy(update={"preflight": result}))
+    if answer.passed:
+        p.event("PreflightPassed", answer.message)
+        return status
+    return trial.go_back(p, status, BackReason.PREFLIGHT_FAILED, f"preflight failed: {answer.message}")
+
+
+def _preflight_question(p: Pass, status: Status) -> PreflightQuestion | None:
+    rollout, wanted = status.rollout, p.spec.preflight
+    if rollout is None or wanted is None or rollout.back is not None:
+        return None
+    if rollout.exposed or rollout.preflight is not None or p.spec.model is None:
+        return None
+    workload = p.workload(rollout.revision)
+    if workload is None or workload.ready < canary.pods_needed(p, status, rollout):
+        return None
+    pods = tuple(sorted((pod.name, pod.ip) for pod in workload.pods if pod.ready and not pod.leaving))
+    return PreflightQuestion(
+        revision=rollout.revision,
+        config_map=wanted.requests.config_map_ref.name,
+        model_name=p.spec.model.name,
+        model_version=p.spec.model.version,
+        tolerance=float(wanted.requests.tolerance),
+        timeout=wanted.timeout.total_seconds(),
+        port=port_of(p.observed.raw_spec),
+        pods=pods,
+    )
+
+
+def look(p: Pass, status: Status) -> Status:
+    """Read and judge the evidence. A first revision has nothing to be compared with."""
+    return status if status.stable is None else evidence.look(p, status)
+
+
+def overlay(p: Pass, status: Status) -> Status:
+    """What stops the trial from advancing, since when, and its clock with it."""
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None:
+        return status
+    if not p.holding and rollout.exposed and p.observed.route is not None and p.observed.route.problem:
+        p.holding = f"the gateway does not take the route: {p.observed.route.problem}"
+    found = summary.overlay_of(p, status)
+    old = rollout.overlay
+    if found is None:
+        if old is not None and old.kind is not OverlayKind.AWAITING_APPROVAL:
+            p.note(f"no longer {old.kind}")
+            rollout = rollout.model_copy(update={"overlay": None})
+        return _with_rollout(status, clock.go(rollout, p.now))
+    kind, message = found
+    if old is None or old.kind is not kind:
+        if kind is not OverlayKind.PAUSED:  # the pause itself has told people already
+            p.event(str(kind), message, "Warning")
+        rollout = rollout.model_copy(update={"overlay": Overlay(kind=kind, message=message[:1024], since=p.now)})
+    elif old.message != message:
+        rollout = rollout.model_copy(update={"overlay": old.model_copy(update={"message": message[:1024]})})
+    return _with_rollout(status, clock.stop(rollout, p.now))
+
+
+def advance(p: Pass, status: Status) -> Status:
+    """The next step, where nothing stands in the way."""
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None or p.stall is not None:
+        return status
+    if rollout.overlay is not None and rollout.overlay.kind is not OverlayKind.AWAITING_APPROVAL:
+        return status
+    waiting = rollout.overlay
+    status = canary.advance(p, status)
+    rollout = status.rollout
+    if waiting is not None and rollout is not None and rollout.overlay is waiting and canary.gate(p, rollout) is None:
+        return _with_rollout(status, rollout.model_copy(update={"overlay": None}))
+    return status
+
+
+def finish(p: Pass, status: Status) -> Status:
+    """Promotion ends when all traffic is confirmed at the candidate and the old revision has drained."""
+    status = trial.watch_return(p, status)
+    rollout = status.rollout
+    if rollout is None or not rollout.promoting or rollout.back is not None or not p.settled:
+        return status
+    if weight_of(status.traffic, rollout.revision, confirmed=True) != PARTS:
+        return status
+    if status.stable is not None and not drained(status.traffic, status.stable, p.now, p.spec.traffic.drain):
+        _wake_at_drain(p, status)
+        return status
+    return trial.promote(p, status)
+
+
+def leave(p: Pass, status: Status) -> Status:
+    """A revision without a role leaves the route once it has drained."""
+    candidate = status.rollout.revision if status.rollout is not None else None
+    for held in (status.traffic.slots.a, status.traffic.slots.b):
+        if held is None or held in (status.stable, candidate):
+            continue
+        if status.stable is None and candidate is None:
+            continue
+        if drained(status.traffic, held, p.now, p.spec.traffic.drain):
+            p.note(f"revision {held} has drained for {format_duration(p.spec.traffic.drain)} and leaves the route")
+            status = status.model_copy(update={"traffic": vacate(status.traffic, held)})
+        else:
+            _wake_at_drain(p, status)
+    return status
+
+
+def _wake_at_drain(p: Pass, status: Status) -> None:
+    if status.traffic.idle_since is not None:
+        p.wake(status.traffic.idle_since + p.spec.traffic.drain - p.now)
+
+
+def route(p: Pass, status: Status) -> Status:
+    """The next weights on the way to where the traffic belongs."""
+    rollout, traffic = status.rollout, status.traffic
+    if status.stable is not None:
+        traffic = occupy(traffic, status.stable) or traffic
+    shares: dict[str, int] = {}
+    if rollout is not None:
+        shares[rollout.revision] = canary.goal(p, status, rollout)
+    for held in (traffic.slots.a, traffic.slots.b):
+        if held is not None and held != status.stable and held not in shares and status.stable is not None:
+            most = highest(traffic, held)
+            shares[held] = capacity.retreat(most, p.ready(status.stable), p.replicas, p.ready(held))
+    if status.stable is not None:
+        shares[status.stable] = PARTS - sum(shares.values())
+    if sum(shares.values()) != PARTS:
+        return status.model_copy(update={"traffic": traffic})
+    goal = {name: share for name, share in shares.items() if share > 0}
+    onward = step_towards(traffic, goal, settled=p.settled, direct=p.installation.unsafe_traffic)
+    if onward.wanted != status.traffic.wanted:
+        _say_weights(p, status, onward.wanted.a, onward.wanted.b)
+        onward = onward.model_copy(update={"accepted": None})
+    return status.model_copy(update={"traffic": onward})
+
+
+def _say_weights(p: Pass, status: Status, a: int, b: int) -> None:
+    before = status.traffic.wanted
+    p.note(f"weights a/b from {before.a}/{before.b} to {a}/{b} parts of {PARTS:,}")
+
+
+def _with_rollout(status: Status, rollout: object) -> Status:
+    return status if rollout == status.rollout else status.model_copy(update={"rollout": rollout})
+
+
+AFTER_ANSWERS: tuple[Rule, ...] = (
+    begin,
+    watch_pods,
+    preflight,
+    look,
+    overlay,
+    advance,
+    finish,
+    leave,
+    route,
+)
+
+
+def after_apply(decided: Plan, outcome: ApplyOutcome, now: datetime) -> Status:
+    """The status once the plan's objects were written, or could not be."""
+    status = decided.status.model_copy(update={"written": list(outcome.written)})
+    if not outcome.failures:
+        return status
+    failure = outcome.failures[0]
+    message = f"{failure.ref} could not be written: {failure.message}"
+    if failure.kind == "quota":
+        message = f"waiting for capacity, for ever: {failure.ref}: {failure.message}"
+    ready = [c for c in status.conditions if c.type != "Ready"]
+    claims = [Claim("Ready", False, "WriteFailed", message)]
+    settled = settle(status.conditions, claims, status.observed_generation, now)
+    return status.model_copy(update={"message": message[:1024], "conditions": [*settled, *ready]})
+
+
+__all__ = ["Phase", "after_apply", "ask", "plan"]

@@ -1,0 +1,77 @@
+"""Status against the cluster: what was stored is checked before it is believed.
+
+A status that was wiped or edited must never send traffic to nowhere. The route and the Services say
+what serves; where status contradicts them, they win.
+"""
+
+from __future__ import annotations
+
+from seatrial.api.status import PARTS, Slots, Split, Status, TrafficStatus
+from seatrial.core.passing import Pass
+from seatrial.core.state import Observed
+
+
+def recover(p: Pass, status: Status) -> Status:
+    """The status as far as the cluster bears it out."""
+    observed = p.observed
+    known = set(observed.records) | set(observed.workloads)
+    if status.stable is not None and status.stable not in known and status.stable != p.wanted:
+        p.note(f"stable {status.stable} has neither record nor Deployment left: it cannot be brought back")
+        status = status.model_copy(update={"stable": None})
+    status = _traffic(p, status, known)
+    if status.stable is None and status.rollout is None and (found := _serving(status.traffic)) is not None:
+        p.note(f"status names no stable revision; the route sends most traffic to {found}")
+        status = status.model_copy(update={"stable": found})
+    candidate = status.rollout.revision if status.rollout is not None else None
+    if status.candidate != candidate:
+        status = status.model_copy(update={"candidate": candidate})
+    return status
+
+
+def _traffic(p: Pass, status: Status, known: set[str]) -> Status:
+    traffic = status.traffic
+    slots = traffic.slots
+    changes: dict[str, str | None] = {}
+    if slots.a is not None and slots.a == slots.b:
+        changes["b"] = None
+    for slot in ("a", "b"):
+        revision = getattr(slots, slot)
+        if revision is not None and revision not in known and revision != p.wanted:
+            changes[slot] = None
+    if changes:
+        slots = slots.model_copy(update=changes)
+        traffic = traffic.model_copy(update={"slots": slots})
+    if slots == Slots():
+        return status.model_copy(update={"traffic": _from_route(p.observed, known) or TrafficStatus()})
+    total = traffic.wanted.a + traffic.wanted.b
+    lost = any(getattr(slots, s) is None and getattr(traffic.wanted, s) > 0 for s in ("a", "b"))
+    if total not in (0, PARTS) or lost:
+        keeper = "a" if slots.a is not None else "b"
+        traffic = traffic.model_copy(update={"wanted": Split(**{keeper: PARTS}), "accepted": None})
+        p.note(f"weights in status made no sense: all traffic to {getattr(slots, keeper)}")
+    if traffic != status.traffic:
+        status = status.model_copy(update={"traffic": traffic})
+    return status
+
+
+def _from_route(observed: Observed, known: set[str]) -> TrafficStatus | None:
+    route = observed.route
+    if route is None or len(route.backends) != 2:
+        return None
+    prefix = f"{observed.name}-"
+    a, b = (backend.service.removeprefix(prefix) for backend in route.backends)
+    weights = Split(a=route.backends[0].weight, b=route.backends[1].weight)
+    if weights.a + weights.b != PARTS or not {a, b} <= known:
+        return None
+    if a == b:
+        slots = Slots(a=a) if weights.a else Slots(b=b)
+    else:
+        slots = Slots(a=a, b=b)
+    return TrafficStatus(slots=slots, wanted=weights, confirmed=weights)
+
+
+def _serving(traffic: TrafficStatus) -> str | None:
+    """The revision with most of the written weight."""
+    if traffic.wanted == Split():
+        return None
+    return traffic.slots.a if traffic.wanted.a >= traffic.wanted.b else traffic.slots.b

@@ -1,0 +1,184 @@
+"""What people and tools read: phase, message, conditions, revisions, and what an autoscaler needs."""
+
+from __future__ import annotations
+
+from seatrial.api.status import (
+    OverlayKind,
+    Phase,
+    RevisionStatus,
+    Status,
+    Trialled,
+)
+from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
+from seatrial.core import canary, conditions
+from seatrial.core.conditions import Claim
+from seatrial.core.passing import Pass
+from seatrial.core.traffic import highest, percent, weight_of
+
+NEVER_BEGAN = frozenset({"InvalidSpec"})
+"""Reasons of a rejection before any trial."""
+
+
+def summarise(p: Pass, status: Status) -> Status:
+    """The parts of status that follow from the rest."""
+    shown = phase(p, status)
+    text = message(p, status, shown)
+    live = [r for r in (status.traffic.slots.a, status.traffic.slots.b) if r and highest(status.traffic, r) > 0]
+    rollout = status.rollout
+    weight = percent(weight_of(status.traffic, rollout.revision, confirmed=True)) if rollout is not None else ""
+    step = f"{max(0, rollout.step) + 1}/{len(p.steps)}" if rollout is not None and status.stable else ""
+    status = status.model_copy(
+        update={
+            "observed_generation": p.observed.generation,
+            "phase": shown,
+            "message": text[:1024],
+            "weight": weight,
+            "step": step,
+            "url": f"http://{p.spec.traffic.hostnames[0]}",
+            "revisions": _revisions(p, status),
+            "selector": _selector(p, live),
+            "replicas": sum(len(w.pods) for r in live if (w := p.workload(r)) is not None),
+        }
+    )
+    return status.model_copy(
+        update={
+            "conditions": conditions.settle(
+                status.conditions, _claims(p, status), p.observed.generation, p.now
+            )
+        }
+    )
+
+
+def phase(p: Pass, status: Status) -> Phase:
+    """Where the resource is."""
+    rollout = status.rollout
+    if p.spec.suspend:
+        return Phase.SUSPENDED
+    if p.spec.replicas == 0 and rollout is None:
+        return Phase.PARKED
+    if rollout is not None:
+        if rollout.back is not None:
+            return Phase.ROLLING_BACK
+        if rollout.promoting and status.stable is not None:
+            return Phase.PROMOTING
+        return Phase.CANARY if rollout.exposed and status.stable is not None else Phase.PREPARING
+    if any(r not in (None, status.stable) and highest(status.traffic, r) > 0 for r in _slots(status)):
+        return Phase.ROLLING_BACK
+    if status.rejected is not None and status.rejected.revision == p.wanted:
+        if status.rejected.reason in NEVER_BEGAN:
+            return Phase.STABLE if status.stable is not None else Phase.PENDING
+        return Phase.ROLLED_BACK if status.stable is not None else Phase.FAILED
+    return Phase.STABLE if status.stable is not None else Phase.PENDING
+
+
+def _slots(status: Status) -> tuple[str | None, str | None]:
+    return (status.traffic.slots.a, status.traffic.slots.b)
+
+
+def message(p: Pass, status: Status, shown: Phase) -> str:
+    """The latest decision as a sentence; without a clock, so that an idle resource stays as it is."""
+    rollout = status.rollout
+    if p.stall is not None:
+        return p.stall.message
+    if shown is Phase.SUSPENDED:
+        return "spec.suspend is set: nothing is written but status"
+    if rollout is not None and rollout.back is not None:
+        return rollout.back.message
+    if rollout is not None and rollout.overlay is not None:
+        return rollout.overlay.message
+    if rollout is None and p.holding:
+        return p.holding
+    if rollout is not None:
+        return _on_trial(p, status)
+    if status.rejected is not None:
+        return f"revision {status.rejected.revision} was sent back: {status.rejected.message}"
+    if shown is Phase.PARKED:
+        return "spec.replicas is 0: parked"
+    if status.stable is not None:
+        return f"revision {status.stable} serves"
+    return "nothing serves yet"
+
+
+def _on_trial(p: Pass, status: Status) -> str:
+    rollout = status.rollout
+    assert rollout is not None
+    if rollout.promoting:
+        return f"all traffic moves to revision {rollout.revision}"
+    if not rollout.exposed:
+        need = canary.pods_needed(p, status, rollout)
+        return f"revision {rollout.revision} gets ready: {p.ready(rollout.revision)} of {need} pods"
+    if rollout.confirmed_at is None:
+        return f"the weight of revision {rollout.revision} goes to {percent(canary.target(p, status, rollout))} %"
+    return canary.verdicts(status)
+
+
+def _revisions(p: Pass, status: Status) -> list[RevisionStatus]:
+    out = []
+    candidate = status.rollout.revision if status.rollout is not None else None
+    for revision, workload in sorted(p.observed.workloads.items()):
+        role = "stable" if revision == status.stable else "candidate" if revision == candidate else "leaving"
+        record = p.observed.records.get(revision)
+        out.append(
+            RevisionStatus(
+                name=revision,
+                role=role,
+                replicas=workload.replicas,
+                ready=workload.ready,
+                model_version=record.model_version if record else None,
+            )
+        )
+    return sorted(out, key=lambda r: ("stable", "candidate", "leaving").index(r.role))[:16]
+
+
+def _selector(p: Pass, live: list[str]) -> str:
+    if not live:
+        return f"{MODEL_LABEL}={p.observed.name},{REVISION_LABEL}=none"
+    return f"{MODEL_LABEL}={p.observed.name},{REVISION_LABEL} in ({','.join(sorted(live))})"
+
+
+def _claims(p: Pass, status: Status) -> list[Claim]:
+    """Ready: the wanted revision serves. Stalled: a person is needed. Available: stable serves."""
+    rollout, rejected = status.rollout, status.rejected
+    sent_back = rejected is not None and rejected.revision == p.wanted and rollout is None
+    if p.stall is not None:
+        stalled = Claim("Stalled", True, p.stall.reason, p.stall.message)
+    elif sent_back and rejected is not None:
+        last = status.history[0].outcome if status.history else None
+        reason = "Failed" if last is Trialled.FAILED else "RolledBack"
+        reason = rejected.reason if rejected.reason in NEVER_BEGAN else reason
+        stalled = Claim("Stalled", True, reason, f"{rejected.message}; change the spec, or: seatrial retry {p.observed.name}")
+    else:
+        stalled = Claim("Stalled", False, "Progressing", "nothing is in the way")
+    ready_pods = p.ready(status.stable)
+    available = status.stable is not None and (ready_pods > 0 or p.replicas == 0)
+    done = status.stable == p.wanted and rollout is None and status.phase in (Phase.STABLE, Phase.PARKED)
+    enough = ready_pods >= p.replicas
+    ready = done and enough and not stalled.holds
+    moving = not stalled.holds and not ready and status.phase is not Phase.SUSPENDED
+    why = rollout.overlay.kind if rollout is not None and rollout.overlay is not None else status.phase
+    return [
+        Claim("Ready", ready, str(status.phase if not stalled.holds else stalled.reason), status.message),
+        Claim("Reconciling", moving, str(why), status.message),
+        stalled,
+        Claim(
+            "Available",
+            available,
+            "StableServes" if available else "NothingServes",
+            f"stable {status.stable} has {ready_pods} of {p.replicas} ready pods" if status.stable else "no stable revision",
+        ),
+    ]
+
+
+def overlay_of(p: Pass, status: Status) -> tuple[OverlayKind, str] | None:
+    """What stops a trial from advancing now, the most outward cause first."""
+    if p.blocked:
+        return OverlayKind.BLOCKED, f"waiting for capacity, for ever: {p.blocked}"
+    if p.holding:
+        return OverlayKind.HOLDING, f"evidence is missing, holding for ever: {p.holding}"
+    if status.paused is not None:
+        why = f": {status.paused.reason}" if status.paused.reason else ""
+        return (
+            OverlayKind.PAUSED,
+            f"paused by {status.paused.by}{why}; seatrial resume {p.observed.name} goes on, abort sends it back",
+        )
+    return None

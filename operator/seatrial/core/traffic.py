@@ -1,0 +1,167 @@
+"""The route's two slots: what is asked of the gateway, what is known of the proxies, what comes next.
+
+Three rules, each of which cost somebody requests (design, part 6):
+
+* A slot that carries traffic never changes its Service.
+* A backend goes from 0 up, and from anything down to 0, through one part of a million, each confirmed:
+  the proxies learn of the backend before any real share depends on it.
+* A weight is believed only when every parent has accepted the route as it is, a dwell time ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from seatrial.api.status import PARTS, Accepted, Slots, Split, TrafficStatus
+from seatrial.build.names import child_name
+from seatrial.core.state import Route
+
+SlotName = Literal["a", "b"]
+SLOTS: tuple[SlotName, SlotName] = ("a", "b")
+MINIMUM = 1
+"""The weight through which a backend enters and leaves, in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one look at the route says of the traffic."""
+
+    status: TrafficStatus
+    settled: bool
+    """The weights written last are the weights the proxies are known to have."""
+    wait: timedelta | None = None
+    """Until the dwell time is over."""
+
+
+def parts(percent: int) -> int:
+    """Percent as parts of a million."""
+    return percent * PARTS // 100
+
+
+def percent(count: int) -> str:
+    """Parts of a million as percent, for a person: `25`, `0`, `33.3`."""
+    return f"{count / (PARTS / 100):.1f}".removesuffix(".0")
+
+
+def other(slot: SlotName) -> SlotName:
+    """The slot beside this one."""
+    return "b" if slot == "a" else "a"
+
+
+def slot_of(slots: Slots, revision: str | None) -> SlotName | None:
+    """The slot that holds a revision."""
+    if revision is None:
+        return None
+    return next((slot for slot in SLOTS if getattr(slots, slot) == revision), None)
+
+
+def weight_of(traffic: TrafficStatus, revision: str | None, *, confirmed: bool) -> int:
+    """A revision's weight in parts, as confirmed or as last written."""
+    slot = slot_of(traffic.slots, revision)
+    if slot is None:
+        return 0
+    return int(getattr(traffic.confirmed if confirmed else traffic.wanted, slot))
+
+
+def highest(traffic: TrafficStatus, revision: str | None) -> int:
+    """The most that a revision may be getting right now: written or confirmed, whichever is more."""
+    return max(weight_of(traffic, revision, confirmed=c) for c in (True, False))
+
+
+def services(model: str, slots: Slots) -> tuple[str, str] | None:
+    """The Services the two backends name; an empty slot names the other's. None while both are empty."""
+    a, b = slots.a or slots.b, slots.b or slots.a
+    return None if a is None or b is None else (child_name(model, a), child_name(model, b))
+
+
+def as_written(model: str, traffic: TrafficStatus, route: Route | None) -> bool:
+    """Whether the route in the cluster is the one we wrote last."""
+    named = services(model, traffic.slots)
+    if route is None or named is None or len(route.backends) != len(SLOTS):
+        return False
+    weights = (traffic.wanted.a, traffic.wanted.b)
+    return all(
+        (backend.service, backend.weight) == (name, weight)
+        for backend, name, weight in zip(route.backends, named, weights, strict=True)
+    )
+
+
+def read(
+    model: str, traffic: TrafficStatus, route: Route | None, now: datetime, dwell: timedelta, *, edited: bool
+) -> Reading:
+    """Confirm what the gateway has accepted for long enough. `edited`: somebody changed the route by hand."""
+    if route is None or edited or not as_written(model, traffic, route) or not route.accepted:
+        return Reading(traffic.model_copy(update={"accepted": None}), settled=False)
+    accepted = traffic.accepted
+    if accepted is None or accepted.generation != route.generation:
+        accepted = Accepted(generation=route.generation, since=now)
+    left = accepted.since + dwell - now
+    if left > timedelta(0):
+        return Reading(traffic.model_copy(update={"accepted": accepted}), settled=False, wait=left)
+    idle = traffic.idle_since
+    if min(traffic.wanted.a, traffic.wanted.b) > 0:
+        idle = None
+    elif idle is None or traffic.confirmed != traffic.wanted:
+        idle = now
+    confirmed = {"accepted": accepted, "confirmed": traffic.wanted, "idle_since": idle}
+    return Reading(traffic.model_copy(update=confirmed), settled=True)
+
+
+def drained(traffic: TrafficStatus, revision: str, now: datetime, drain: timedelta) -> bool:
+    """Whether a revision has been without traffic, confirmed, for the drain time."""
+    if slot_of(traffic.slots, revision) is None:
+        return True
+    if highest(traffic, revision) > 0 or traffic.idle_since is None:
+        return False
+    return now - traffic.idle_since >= drain
+
+
+def vacate(traffic: TrafficStatus, revision: str) -> TrafficStatus:
+    """Empty the slot of a revision that has no traffic."""
+    slot = slot_of(traffic.slots, revision)
+    if slot is None:
+        return traffic
+    return traffic.model_copy(update={"slots": traffic.slots.model_copy(update={slot: None})})
+
+
+def occupy(traffic: TrafficStatus, revision: str) -> TrafficStatus | None:
+    """Put a revision into the free slot; None while neither is free."""
+    if slot_of(traffic.slots, revision) is not None:
+        return traffic
+    free = next((slot for slot in SLOTS if getattr(traffic.slots, slot) is None), None)
+    if free is None:
+        return None
+    return traffic.model_copy(update={"slots": traffic.slots.model_copy(update={free: revision})})
+
+
+def step_towards(
+    traffic: TrafficStatus, goal: Mapping[str, int], *, settled: bool, direct: bool = False
+) -> TrafficStatus:
+    """The next weights on the way to a goal (parts by revision; what it does not name goes to 0).
+
+    `direct` skips the one-part step: it loses requests, and exists for the control run.
+    """
+    aims = {slot: goal.get(getattr(traffic.slots, slot) or "", 0) for slot in SLOTS}
+    if sum(aims.values()) != PARTS:
+        raise ValueError(f"weights sum to {sum(aims.values())} of {PARTS}: {aims}")
+    alone = sum(1 for slot in SLOTS if getattr(traffic.slots, slot) is not None) == 1
+    nothing_yet = traffic.wanted == Split()
+    if direct or alone or nothing_yet:
+        return traffic.model_copy(update={"wanted": Split(**aims)})
+    for slot in SLOTS:
+        now = getattr(traffic.wanted, slot)
+        if aims[slot] > MINIMUM and (now == 0 or (now == MINIMUM and not settled)):
+            return _wanted(traffic, slot, MINIMUM)
+    for slot in SLOTS:
+        now = getattr(traffic.wanted, slot)
+        if aims[slot] == 0 and now > 0:
+            return _wanted(traffic, slot, 0 if now == MINIMUM and settled else MINIMUM)
+    return traffic.model_copy(update={"wanted": Split(**aims)})
+
+
+def _wanted(traffic: TrafficStatus, slot: SlotName, weight: int) -> TrafficStatus:
+    split = {slot: weight, other(slot): PARTS - weight}
+    return traffic.model_copy(update={"wanted": Split(**split)})
