@@ -26,9 +26,11 @@ class ApiError(Exception):
 
     again: ClassVar[bool] = True
 
-    def __init__(self, message: str, *, code: int = 0, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, said: str = "", code: int = 0, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.said = said or message
+        """The API server's own words, without the request."""
         self.code = code
         """HTTP status; 0 without an answer."""
         self.retry_after = retry_after
@@ -86,7 +88,7 @@ def from_answer(code: int, body: Mapping[str, Any], what: str, retry_after: floa
     said = str(body.get("message") or "no reason given")
     reason = str(body.get("reason") or "")
     message = f"{what}: {said} ({code})"
-    return _class(code, reason, said)(message, code=code, retry_after=retry_after)
+    return _class(code, reason, said)(message, said=said, code=code, retry_after=retry_after)
 
 
 def _class(code: int, reason: str, said: str) -> type[ApiError]:

@@ -6,7 +6,6 @@ included, so a pass cannot act on an older view.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +40,7 @@ from seatrial.cluster.parse import (
     parse_workload,
     time_of,
 )
+from seatrial.cluster.together import together
 from seatrial.core.state import Installation, Manifest, Observed, Record, Ref
 
 NO_GATEWAY_API = (
@@ -100,14 +100,12 @@ class Observer:
         """One GET, and one LIST for each kind of child."""
         namespace, name = key
         kinds = (*WRITTEN, POD)
-        async with asyncio.TaskGroup() as group:
-            resource = group.create_task(self._client.find(MODEL_DEPLOYMENT, namespace, name))
-            lists = {kind: group.create_task(self._children(kind, namespace, name)) for kind in kinds}
-        found = resource.result()
-        if found is None:
+        resource, *lists = await together(
+            self._one(namespace, name), *(self._children(kind, namespace, name) for kind in kinds)
+        )
+        if not resource:
             return None
-        children = {kind: task.result() for kind, task in lists.items()}
-        return Raw(found, {kind: items for kind, items in children.items() if items is not None})
+        return Raw(resource[0], {kind: found for kind, found in zip(kinds, lists, strict=True) if found is not None})
 
     async def view(self, raw: Raw) -> View:
         """What was read, parsed and compared with what we wrote."""
@@ -167,6 +165,10 @@ class Observer:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
+    async def _one(self, namespace: str, name: str) -> tuple[Manifest, ...] | None:
+        found = await self._client.find(MODEL_DEPLOYMENT, namespace, name)
+        return None if found is None else (found,)
+
     async def _children(self, kind: Kind, namespace: str, name: str) -> tuple[Manifest, ...] | None:
         try:
             return (await self._client.list(kind, namespace, selector=f"{MODEL_LABEL}={name}")).items
@@ -175,7 +177,7 @@ class Observer:
             return None
 
     async def _find(self, namespace: str, refs: Iterable[Ref]) -> list[Manifest | None]:
-        return await asyncio.gather(*(self._client.find(BY_KIND[ref.kind], namespace, ref.name) for ref in refs))
+        return await together(*(self._client.find(BY_KIND[ref.kind], namespace, ref.name) for ref in refs))
 
     async def _gateway_problem(self, spec: ModelDeploymentSpec | None, namespace: str, served: bool) -> str:
         if spec is None:
@@ -185,7 +187,7 @@ class Observer:
         parents = parents_of(spec, namespace, self._installation)
         if not parents:
             return NO_GATEWAY
-        problems = await asyncio.gather(*(self._ask_gateway(parent) for parent in parents))
+        problems = await together(*(self._ask_gateway(parent) for parent in parents))
         return next((problem for problem in problems if problem), "")
 
     async def _ask_gateway(self, parent: tuple[str, str]) -> str:
