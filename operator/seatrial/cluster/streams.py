@@ -1,0 +1,260 @@
+"""Watches on what our resources own, which wake the owner's key and remember next to nothing.
+
+One metadata-only watch for each kind: of every object its uid, owner and version are kept, a few hundred
+bytes instead of the eleven kilobytes of a whole child. What is in the objects is read live, by the pass
+that is woken. Gateways are few and are watched whole, because only their conditions matter: their
+metadata also changes whenever a route attaches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from seatrial.api.base import KIND
+from seatrial.build.names import MANAGED_BY, MANAGER, MODEL_LABEL
+from seatrial.cluster.client import Client
+from seatrial.cluster.errors import ApiError, Gone, NotAllowed, NotFound, Unreachable
+from seatrial.cluster.index import Key
+from seatrial.cluster.kinds import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    GATEWAY,
+    HTTP_ROUTE,
+    POD,
+    SERVICE,
+    Kind,
+)
+from seatrial.cluster.parse import Parent, condition
+from seatrial.core.state import Manifest
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY, LAST_RETRY = 0.5, 30.0
+"""Seconds between attempts while a stream fails."""
+ABSENT_RETRY = 15.0
+"""Seconds between attempts while the API server does not know the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What one stream watches."""
+
+    kind: Kind
+    selector: str = ""
+    metadata_only: bool = True
+
+
+CHILDREN = (
+    *(Spec(kind, f"{MANAGED_BY}={MANAGER}") for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)),
+    # Pods are made by others from our template; the label is what they have in common.
+    Spec(POD, MODEL_LABEL),
+)
+GATEWAYS = Spec(GATEWAY, metadata_only=False)
+
+
+@dataclass(slots=True)
+class _Seen:
+    keys: frozenset[Key]
+    version: str
+
+
+@dataclass(slots=True)
+class Stream:
+    """One watch in one namespace, or in all."""
+
+    client: Client
+    spec: Spec
+    namespace: str | None
+    keys_of: Callable[[Manifest], Iterable[Key]]
+    wake: Callable[[Key], None]
+    version_of: Callable[[Manifest], str] = lambda item: str(item["metadata"].get("resourceVersion"))
+    """What must change for a wake; the resourceVersion unless only a part matters."""
+    listed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the first list is read, or the kind is known to be absent."""
+    heard: float = 0.0
+    """When the stream last proved to be alive, on the monotonic clock."""
+    problem: str = ""
+    """Why it does not run, or empty."""
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _failures: int = 0
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+        return f"{self.spec.kind.plural} in {self.namespace or 'all namespaces'}"
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    async def run(self) -> None:
+        """List, watch, go on where it broke off; for ever."""
+        version = ""
+        while True:
+            try:
+                if not version:
+                    version = await self._list()
+                version = await self._watch(version)
+                self._failures = 0
+            except NotFound:
+                version = ""
+                if not self.problem:
+                    logger.warning("the API server does not know %s; looking again", self.spec.kind.plural)
+                self.problem = f"the API server does not know {self.spec.kind.plural}"
+                self._forget_all()
+                self._alive()
+                self.listed.set()
+                await asyncio.sleep(ABSENT_RETRY * random.uniform(0.8, 1.2))
+            except Gone:
+                logger.info("the watch of %s is too old to go on from; listing again", self.name)
+                version = ""
+            except ApiError as error:
+                self._failures += 1
+                self.problem = str(error)
+                # Broken and trying again is not stuck: ending the process would not mend the API server.
+                self._alive()
+                level = logging.DEBUG if isinstance(error, Unreachable) and self._failures == 1 else logging.WARNING
+                logger.log(level, "the watch of %s broke: %s", self.name, error)
+                if isinstance(error, NotAllowed):
+                    # Forbidden is an answer too: the rest of the operator must not wait for this one.
+                    self._alive()
+                    self.listed.set()
+                delay = min(LAST_RETRY, FIRST_RETRY * 2 ** min(self._failures - 1, 8)) * random.uniform(0.8, 1.2)
+                await asyncio.sleep(max(delay, error.retry_after or 0.0))
+
+    async def _list(self) -> str:
+        """Read everything; what changed or went since the last time wakes its owner."""
+        spec = self.spec
+        listing = await self.client.list(
+            spec.kind, self.namespace, selector=spec.selector, metadata_only=spec.metadata_only
+        )
+        gone = dict(self._seen)
+        for item in listing.items:
+            gone.pop(str(item["metadata"]["uid"]), None)
+            self._note(item)
+        for uid, seen in gone.items():
+            del self._seen[uid]
+            self._wake(seen.keys)
+        self._alive()
+        self.problem = ""
+        self.listed.set()
+        return listing.resource_version
+
+    async def _watch(self, version: str) -> str:
+        spec = self.spec
+        # Servers end watches too; the spread keeps all of ours from ending at once.
+        seconds = int(240 * random.uniform(1.0, 1.5))
+        stream = self.client.watch(
+            spec.kind,
+            self.namespace,
+            version,
+            selector=spec.selector,
+            metadata_only=spec.metadata_only,
+            seconds=seconds,
+        )
+        try:
+            async for event in stream:
+                self._alive()
+                self.problem = ""
+                version = str(event.object["metadata"]["resourceVersion"])
+                if event.type == "DELETED":
+                    seen = self._seen.pop(str(event.object["metadata"]["uid"]), None)
+                    self._wake({*self.keys_of(event.object), *(seen.keys if seen else ())})
+                elif event.type != "BOOKMARK":
+                    self._note(event.object)
+        except Unreachable as error:
+            # Cut in the middle: go on from the last version that was read.
+            logger.debug("the watch of %s was cut: %s", self.name, error)
+            self._failures += 1
+            await asyncio.sleep(min(LAST_RETRY, FIRST_RETRY * self._failures) * random.uniform(0.8, 1.2))
+            return version
+        self._alive()
+        return version
+
+    def _note(self, item: Manifest) -> None:
+        uid, version = str(item["metadata"]["uid"]), self.version_of(item)
+        keys = frozenset(self.keys_of(item))
+        before = self._seen.get(uid)
+        if before is not None and before.version == version and before.keys == keys:
+            return
+        self._seen[uid] = _Seen(keys, version)
+        self._wake(keys | (before.keys if before is not None else frozenset()))
+
+    def _forget_all(self) -> None:
+        for seen in self._seen.values():
+            self._wake(seen.keys)
+        self._seen.clear()
+
+    def _wake(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self.wake(key)
+
+    def _alive(self) -> None:
+        self.heard = time.monotonic()
+
+
+def owner_keys(item: Manifest) -> Iterable[Key]:
+    """The ModelDeployment that controls an object; for a pod, the one its label names."""
+    metadata = item["metadata"]
+    namespace = metadata["namespace"]
+    for owner in metadata.get("ownerReferences") or ():
+        if owner.get("controller") and owner.get("kind") == KIND:
+            return [(namespace, str(owner["name"]))]
+    name = (metadata.get("labels") or {}).get(MODEL_LABEL)
+    return [(namespace, name)] if name else []
+
+
+def gateway_conditions(gateway: Manifest) -> str:
+    """What of a Gateway matters to those who attach to it: its listeners, and whether it is accepted."""
+    conditions = (gateway.get("status") or {}).get("conditions")
+    said = [
+        (kind, found.get("status"), found.get("message"))
+        for kind in ("Accepted", "Programmed")
+        if (found := condition(conditions, kind))
+    ]
+    return repr((gateway["metadata"].get("generation"), said))
+
+
+class Streams:
+    """All streams of an operator."""
+
+    def __init__(
+        self,
+        client: Client,
+        namespaces: Iterable[str] | None,
+        wake: Callable[[Key], None],
+        attached: Callable[[Parent], Iterable[Key]],
+        gateway_namespaces: Iterable[str] | None,
+    ) -> None:
+        def gateway_keys(item: Manifest) -> Iterable[Key]:
+            return attached((item["metadata"]["namespace"], item["metadata"]["name"]))
+
+        where = [None] if namespaces is None else list(namespaces)
+        gateways_where = [None] if gateway_namespaces is None else list(gateway_namespaces)
+        self.all = [
+            *(Stream(client, spec, namespace, owner_keys, wake) for spec in CHILDREN for namespace in where),
+            *(
+                Stream(client, GATEWAYS, namespace, gateway_keys, wake, gateway_conditions)
+                for namespace in gateways_where
+            ),
+        ]
+
+    async def run(self) -> None:
+        """Run all of them; one that fails keeps trying by itself."""
+        async with asyncio.TaskGroup() as group:
+            for stream in self.all:
+                group.create_task(stream.run(), name=f"stream {stream.name}")
+
+    async def listed(self) -> None:
+        """Wait until each has been listed once."""
+        for stream in self.all:
+            await stream.listed.wait()
+
+    def silent(self, seconds: float) -> list[str]:
+        """Streams that have been listed once and have not been heard for so long."""
+        now = time.monotonic()
+        return [stream.name for stream in self.all if stream.listed.is_set() and now - stream.heard > seconds]
