@@ -11,6 +11,8 @@ INSTALL := @$(PYTHON) requirements/install.py
 SAY := @printf '\033[1m==> %s\033[0m\n'
 # What to hand to pytest besides: make test ARGS='-k canary -x'
 ARGS ?=
+# The cluster that cluster-up and cluster-down are about.
+NAME ?= local
 
 .PHONY: help
 help: ## Show this help
@@ -51,12 +53,12 @@ generate: venv ## Write the CRDs, the chart's copy and the reference page from t
 	@$(BIN)/python -m seatrial.api.generate
 
 .PHONY: cluster-up
-cluster-up: ## Start a local cluster: node, gateway, Prometheus (under a minute once built)
-	@$(PYTHON) -m dev up
+cluster-up: ## Start a local cluster: node, gateway, Prometheus (under a minute once built; NAME=local)
+	@$(PYTHON) -m dev cluster up $(NAME)
 
 .PHONY: cluster-down
 cluster-down: ## Stop it; nothing is left behind
-	@$(PYTHON) -m dev down
+	@$(PYTHON) -m dev cluster down $(NAME)
 
 .PHONY: image-context
 image-context: venv ## Fetch the wheels that the Dockerfile needs into build-out/image
