@@ -374,8 +374,8 @@ RULES: tuple[Rule, ...] = (
         cel="!has(self.none) || !has(self.checks) || self.checks.size() == 0",
         holds=lambda self: "none" not in self or not self.get("checks"),
         message=(
-            "analysis.none says that no metric judges this model, and {count} checks would: remove analysis.none, "
-            "or remove analysis.checks"
+            "analysis.none says that no metric judges this model, and the length of analysis.checks is {count}: "
+            "remove one of the two"
         ),
         values={
             "count": Value("self.checks.size()", lambda self: len(self["checks"])),
@@ -469,10 +469,12 @@ RULES: tuple[Rule, ...] = (
         name="query-bounds-are-numbers",
         at="spec.analysis.checks[]",
         cel=(
-            "!has(self.query) || ((!has(self.min) || !self.min.endsWith('%')) && "
-            "(!has(self.max) || !self.max.endsWith('%')))"
+            "!has(self.query) || has(self.preset) || "
+            "((!has(self.min) || !self.min.endsWith('%')) && (!has(self.max) || !self.max.endsWith('%')))"
         ),
-        holds=lambda self: "query" not in self or not any(bound.endswith("%") for bound in _bounds(self)),
+        holds=lambda self: (
+            "query" not in self or "preset" in self or not any(bound.endswith("%") for bound in _bounds(self))
+        ),
         message=(
             "check {check} compares the value of a query, which has no percent: write min and max as plain "
             'numbers, such as "0.05"'

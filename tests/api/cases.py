@@ -1,0 +1,467 @@
+"""ModelDeployments that break one rule each, with the whole sentence; and some that are just within bounds."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+_SPEC: Document = {
+    "runtime": "MLServer",
+    "model": {"name": "iris"},
+    "template": {"spec": {"containers": [{"name": "model", "image": "registry.example.com/iris@sha256:4f6a"}]}},
+    "traffic": {"hostnames": ["iris.example.com"]},
+}
+
+
+def resource(named: str = "iris", **spec: Any) -> Document:
+    """A valid ModelDeployment with some fields of its spec replaced, or removed where None is given."""
+    merged = {**copy.deepcopy(_SPEC), **spec}
+    return {
+        "apiVersion": "seatrial.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": named, "namespace": "default"},
+        "spec": {name: value for name, value in merged.items() if value is not None},
+    }
+
+
+def with_check(**check: Any) -> Document:
+    return resource(analysis={"checks": [{"name": "c", **check}]})
+
+
+def with_steps(*steps: Document) -> Document:
+    return resource(strategy={"stages": [{"canary": {"steps": list(steps)}}]})
+
+
+def with_pods(**pod: Any) -> Document:
+    return resource(template={"spec": {"containers": [{"name": "model", "image": "i@sha256:1"}], **pod}})
+
+
+def with_traffic(**traffic: Any) -> Document:
+    return resource(traffic={"hostnames": ["iris.example.com"], **traffic})
+
+
+def with_preflight(tolerance: str = "0.1", timeout: str = "10s") -> Document:
+    return resource(
+        preflight={"requests": {"configMapRef": {"name": "golden"}, "tolerance": tolerance}, "timeout": timeout}
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """A document that breaks one rule, and what is said of it."""
+
+    rule: str
+    document: Document
+    path: str
+    sentence: str
+
+
+QUERY = "sum(up{$selector})"
+CHECK = "spec.analysis.checks[0]"
+STEPS = "spec.strategy.stages[0].canary.steps"
+
+BREAKING = [
+    Case(
+        "name-length",
+        resource("a" * 53),
+        "metadata.name",
+        "the name has 53 characters and 52 is the most, because a revision is added to it to name Deployments: "
+        "choose a shorter one",
+    ),
+    Case(
+        "name-letters",
+        resource("1iris"),
+        "metadata.name",
+        "1iris names Services too, so it must begin with a letter and hold only lower-case letters, digits and '-': "
+        "choose another name",
+    ),
+    Case(
+        "name-letters",
+        resource("iris.v2"),
+        "metadata.name",
+        "iris.v2 names Services too, so it must begin with a letter and hold only lower-case letters, digits and '-': "
+        "choose another name",
+    ),
+    Case(
+        "port-needed",
+        resource(runtime=None),
+        "spec.port",
+        "spec.port is missing, and runtime Custom does not say which port answers requests: set spec.port, or set "
+        "spec.runtime to a model server that is known (MLServer)",
+    ),
+    Case(
+        "port-needed",
+        resource(runtime="Custom"),
+        "spec.port",
+        "spec.port is missing, and runtime Custom does not say which port answers requests: set spec.port, or set "
+        "spec.runtime to a model server that is known (MLServer)",
+    ),
+    Case(
+        "mlserver-needs-model",
+        resource(model=None),
+        "spec.model",
+        "spec.model.name is missing, and MLServer says at /v2/models/NAME/ready whether the model is loaded: set "
+        "spec.model.name to the model's name inside the server",
+    ),
+    Case(
+        "preflight-needs-open-inference",
+        resource(runtime="Custom", port=80, preflight={"requests": {"configMapRef": {"name": "golden"}}}),
+        "spec.preflight",
+        "spec.preflight.requests speak the Open Inference Protocol, and runtime Custom is not known to: set "
+        "spec.runtime to MLServer and spec.model.name, or remove spec.preflight",
+    ),
+    Case(
+        "runtime-metrics-known",
+        resource(
+            runtime=None, port=80, analysis={"checks": [{"name": "errors", "preset": "Errors", "from": "Runtime"}]}
+        ),
+        "spec.analysis.checks",
+        "a check says from: Runtime, and no metrics of runtime Custom are known: use from: Gateway, write a query, or "
+        "set spec.runtime to a model server that is known (MLServer)",
+    ),
+    Case(
+        "progress-deadline",
+        resource(progressDeadline="9s999ms"),
+        "spec.progressDeadline",
+        "progressDeadline is 9s999ms and no pod is ready that fast: set 10s or more",
+    ),
+    Case(
+        "own-labels",
+        resource(
+            template={
+                "metadata": {"labels": {"seatrial.dev/revision": "mine"}},
+                "spec": {"containers": [{"name": "model", "image": "i"}]},
+            }
+        ),
+        "spec.template.metadata",
+        "labels and annotations that begin with seatrial.dev/ are the operator's own: rename or remove them",
+    ),
+    Case(
+        "own-labels",
+        resource(
+            template={
+                "metadata": {"annotations": {"team": "risk", "seatrial.dev/command": "mine"}},
+                "spec": {"containers": [{"name": "model", "image": "i"}]},
+            }
+        ),
+        "spec.template.metadata",
+        "labels and annotations that begin with seatrial.dev/ are the operator's own: rename or remove them",
+    ),
+    Case(
+        "restart-policy",
+        with_pods(restartPolicy="OnFailure"),
+        "spec.template.spec.restartPolicy",
+        "restartPolicy is OnFailure, but a model that serves is restarted when it stops: remove the field",
+    ),
+    Case(
+        "drain",
+        with_traffic(drain="1h1ms"),
+        "spec.traffic.drain",
+        "drain is 1h1ms and a revision may stay for 1h at most after its last traffic: set 1h or less",
+    ),
+    Case(
+        "parents-apart",
+        with_traffic(gatewayAPI={"parentRefs": [{"name": "public"}, {"name": "public", "sectionName": "https"}]}),
+        "spec.traffic.gatewayAPI.parentRefs",
+        "parentRefs names one Gateway twice: give each a sectionName of its own, or remove one",
+    ),
+    Case(
+        "parents-apart",
+        with_traffic(
+            gatewayAPI={
+                "parentRefs": [
+                    {"name": "public", "namespace": "gateways", "sectionName": "https"},
+                    {"name": "public", "namespace": "gateways", "sectionName": "https"},
+                ]
+            }
+        ),
+        "spec.traffic.gatewayAPI.parentRefs",
+        "parentRefs names one Gateway twice: give each a sectionName of its own, or remove one",
+    ),
+    Case(
+        "preflight-timeout",
+        with_preflight(timeout="999ms"),
+        "spec.preflight.timeout",
+        "timeout is 999ms: give a pod between 1s and 1h to answer all recorded requests",
+    ),
+    Case(
+        "preflight-timeout",
+        with_preflight(timeout="61m"),
+        "spec.preflight.timeout",
+        "timeout is 61m: give a pod between 1s and 1h to answer all recorded requests",
+    ),
+    Case(
+        "tolerance",
+        with_preflight(tolerance="-0.1"),
+        "spec.preflight.requests.tolerance",
+        "tolerance is -0.1 and no difference is below 0: set 0 for equal numbers, or more",
+    ),
+    Case(
+        "weights-rise",
+        with_steps({"weight": 5}, {"weight": 50}, {"weight": 25}),
+        STEPS,
+        "the weights are [5, 50, 25], and each step must be higher than the one before: raise or remove a step",
+    ),
+    Case(
+        "weights-rise",
+        with_steps({"weight": 5}, {"weight": 5}),
+        STEPS,
+        "the weights are [5, 5], and each step must be higher than the one before: raise or remove a step",
+    ),
+    Case(
+        "weight-below-100",
+        with_steps({"weight": 50}, {"weight": 100}),
+        f"{STEPS}[1].weight",
+        "weight is 100, but the last step is judged against stable, so stable must keep traffic: set 99 or less; "
+        "promotion to 100 follows the last step by itself",
+    ),
+    Case(
+        "min-duration",
+        with_steps({"weight": 5, "minDuration": "720h1s"}),
+        f"{STEPS}[0].minDuration",
+        "minDuration is 720h1s and 720h (30 days) is the most: set 720h or less",
+    ),
+    Case(
+        "interval",
+        resource(analysis={"interval": "4s"}),
+        "spec.analysis.interval",
+        "interval is 4s: set the time between two looks to between 5s and 10m",
+    ),
+    Case(
+        "interval",
+        resource(analysis={"interval": "10m1s"}),
+        "spec.analysis.interval",
+        "interval is 10m1s: set the time between two looks to between 5s and 10m",
+    ),
+    Case(
+        "none-excludes-checks",
+        resource(analysis={"none": "a toy", "checks": [{"name": "errors", "preset": "Errors"}]}),
+        "spec.analysis.none",
+        "analysis.none says that no metric judges this model, and the length of analysis.checks is 1: remove one of "
+        "the two",
+    ),
+    Case(
+        "something-judges",
+        resource(analysis={"checks": []}),
+        "spec.analysis.checks",
+        "nothing here can judge this model: add a check, or set analysis.none with a reason",
+    ),
+    Case(
+        "preset-or-query",
+        with_check(preset="Errors", query=QUERY, max="1%"),
+        CHECK,
+        "check c needs exactly one of preset and query: it has both, remove one",
+    ),
+    Case(
+        "preset-or-query",
+        with_check(max="1"),
+        CHECK,
+        "check c needs exactly one of preset and query: add one",
+    ),
+    Case(
+        "query-needs-bound",
+        with_check(query=QUERY),
+        CHECK,
+        "check c has a query and nothing to hold its value against: add min, max or both",
+    ),
+    Case(
+        "query-without-preset-fields",
+        with_check(query=QUERY, max="1", margin={"points": "1"}),
+        CHECK,
+        "check c has a query, and margin and from belong to presets: remove them, and use min and max",
+    ),
+    Case(
+        "query-without-preset-fields",
+        with_check(query=QUERY, max="1", **{"from": "Gateway"}),
+        CHECK,
+        "check c has a query, and margin and from belong to presets: remove them, and use min and max",
+    ),
+    Case(
+        "slower-than-latency",
+        with_check(preset="Errors", slowerThan="1s"),
+        f"{CHECK}.slowerThan",
+        "check c has slowerThan, which belongs to preset Latency: remove it, or use that preset",
+    ),
+    Case(
+        "slower-than-latency",
+        with_check(query=QUERY, max="1", slowerThan="1s"),
+        f"{CHECK}.slowerThan",
+        "check c has slowerThan, which belongs to preset Latency: remove it, or use that preset",
+    ),
+    Case(
+        "slower-than-positive",
+        with_check(preset="Latency", slowerThan="0s"),
+        f"{CHECK}.slowerThan",
+        "slowerThan of check c is 0 and every request takes longer: set the time at which one is slow",
+    ),
+    Case(
+        "preset-without-min",
+        with_check(preset="Errors", min="1%"),
+        f"{CHECK}.min",
+        "check c has preset Errors, and no share of bad requests is too small: remove min",
+    ),
+    Case(
+        "preset-max-is-share",
+        with_check(preset="Errors", max="0.05"),
+        f"{CHECK}.max",
+        "max of check c is 0.05, and with preset Errors it is a share of requests: write a percentage from 0% to "
+        '100%, such as "5%"',
+    ),
+    Case(
+        "preset-max-is-share",
+        with_check(preset="Latency", max="100.1%"),
+        f"{CHECK}.max",
+        "max of check c is 100.1%, and with preset Latency it is a share of requests: write a percentage from 0% to "
+        '100%, such as "5%"',
+    ),
+    Case(
+        "preset-max-is-share",
+        with_check(preset="Errors", max="-5%"),
+        f"{CHECK}.max",
+        "max of check c is -5%, and with preset Errors it is a share of requests: write a percentage from 0% to "
+        '100%, such as "5%"',
+    ),
+    Case(
+        "query-bounds-are-numbers",
+        with_check(query=QUERY, min="5%"),
+        CHECK,
+        "check c compares the value of a query, which has no percent: write min and max as plain numbers, such as "
+        '"0.05"',
+    ),
+    Case(
+        "min-not-above-max",
+        with_check(query=QUERY, min="2", max="1.5"),
+        CHECK,
+        "check c has min 2 above max 1.5, so no value can pass: exchange or correct them",
+    ),
+    Case(
+        "query-names-pods",
+        with_check(query="sum(up)", max="1"),
+        f"{CHECK}.query",
+        "the query of check c has neither $selector nor $namespace, so it would count other models' requests too: "
+        "write $selector between the braces of each metric",
+    ),
+    Case(
+        "margin-says-something",
+        with_check(preset="Errors", margin={}),
+        f"{CHECK}.margin",
+        "the margin is empty: set points, relative or both, or remove margin for the default",
+    ),
+    Case(
+        "margin-positive",
+        with_check(preset="Errors", margin={"points": "0"}),
+        f"{CHECK}.margin",
+        "a margin of 0 or less could never be shown to hold, and one above 100 points never fails: set points above 0 "
+        "and up to 100, and relative above 0%",
+    ),
+    Case(
+        "margin-positive",
+        with_check(preset="Errors", margin={"points": "100.5"}),
+        f"{CHECK}.margin",
+        "a margin of 0 or less could never be shown to hold, and one above 100 points never fails: set points above 0 "
+        "and up to 100, and relative above 0%",
+    ),
+    Case(
+        "margin-positive",
+        with_check(preset="Errors", margin={"relative": "0%"}),
+        f"{CHECK}.margin",
+        "a margin of 0 or less could never be shown to hold, and one above 100 points never fails: set points above 0 "
+        "and up to 100, and relative above 0%",
+    ),
+]
+"""At least one for each rule; each breaks that rule and no other."""
+
+VALID = {
+    "the shortest": resource(),
+    "the longest name": resource("a" * 52),
+    "another server with its port": resource(runtime="Custom", model=None, port=1),
+    "no server named, with a port": resource(runtime=None, model=None, port=65535),
+    "parked and suspended": resource(replicas=0, suspend=True),
+    "no metric, with a reason": resource(analysis={"none": "a toy that nobody asks anything"}),
+    "no metric, no checks": resource(analysis={"none": "a toy", "checks": []}),
+    "every default asked for": resource(strategy={}, analysis={}),
+    "bounds of durations, low": resource(progressDeadline="10s", analysis={"interval": "5s"}),
+    "bounds of durations, high": resource(analysis={"interval": "600s"}),
+    "a long drain": with_traffic(drain="60m"),
+    "no drain": with_traffic(drain="0s"),
+    "the longest step": with_steps({"weight": 99, "minDuration": "720h"}),
+    "a step without a wait": with_steps({"weight": 1, "minDuration": "0s", "approval": {}}),
+    "exact preflight": with_preflight(tolerance="0", timeout="1s"),
+    "patient preflight": with_preflight(timeout="59m60s"),
+    "listeners of one gateway": with_traffic(
+        gatewayAPI={"parentRefs": [{"name": "g", "sectionName": "a"}, {"name": "g", "sectionName": "b"}]}
+    ),
+    "one name in two namespaces": with_traffic(
+        gatewayAPI={"parentRefs": [{"name": "g"}, {"name": "g", "namespace": "other"}]}
+    ),
+    "a wildcard": resource(traffic={"hostnames": ["*.example.com", "iris.example.com"]}),
+    "no error at all": with_check(preset="Errors", max="0%", margin={"points": "0.01", "relative": "0.5%"}),
+    "a query between": with_check(query=QUERY, min="-1.5", max="-1.5", onFail="Pause"),
+    "a query of the namespace": with_check(query='sum(up{namespace="$namespace"})', min="1"),
+    "latency at the gateway": with_check(preset="Latency", slowerThan="1ms", **{"from": "Gateway"}),
+    "latency at the server": with_check(preset="Latency", slowerThan="1s500ms", **{"from": "Runtime"}),
+    "what pods may say": with_pods(restartPolicy="Always", volumes=[{"name": "v", "emptyDir": {}}]),
+    "nulls": resource(replicas=1, port=None, analysis={"interval": None, "none": None}),
+}
+"""Just within bounds, and short forms: both accept them."""
+
+MALFORMED = {
+    "a number as text": (resource(replicas="3"), "spec.replicas"),
+    "a truth as text": (resource(suspend="yes"), "spec.suspend"),
+    "too many pods": (resource(replicas=1001), "spec.replicas"),
+    "no such port": (resource(port=65536), "spec.port"),
+    "an unknown runtime": (resource(runtime="mlserver"), "spec.runtime"),
+    "a model's path as its name": (resource(model={"name": "a/b"}), "spec.model.name"),
+    "a model without a name": (resource(model={"version": "1"}), "spec.model.name"),
+    "no pods": (resource(template=None), "spec.template"),
+    "no containers": (resource(template={"spec": {"containers": []}}), "spec.template.spec.containers"),
+    "no image": (
+        resource(template={"spec": {"containers": [{"name": "model"}]}}),
+        "spec.template.spec.containers[0].image",
+    ),
+    "two containers of one name": (
+        resource(template={"spec": {"containers": [{"name": "m", "image": "a"}, {"name": "m", "image": "b"}]}}),
+        "spec.template.spec.containers[1]",
+    ),
+    "no host": (resource(traffic={"hostnames": []}), "spec.traffic.hostnames"),
+    "a host with a port": (resource(traffic={"hostnames": ["a.example.com:80"]}), "spec.traffic.hostnames[0]"),
+    "a host twice": (resource(traffic={"hostnames": ["a.b", "a.b"]}), "spec.traffic.hostnames[1]"),
+    "a duration without a unit": (with_traffic(drain="30"), "spec.traffic.drain"),
+    "a duration in days": (with_traffic(drain="1d"), "spec.traffic.drain"),
+    "a number of seconds": (with_traffic(drain=30), "spec.traffic.drain"),
+    "no gateway": (with_traffic(gatewayAPI={"parentRefs": []}), "spec.traffic.gatewayAPI.parentRefs"),
+    "a weight of nothing": (with_steps({"weight": 0}), f"{STEPS}[0].weight"),
+    "half a percent": (with_steps({"weight": 0.5}), f"{STEPS}[0].weight"),
+    "no steps": (with_steps(), STEPS),
+    "two stages": (
+        resource(strategy={"stages": [{"canary": {"steps": [{"weight": 1}]}}] * 2}),
+        "spec.strategy.stages",
+    ),
+    "a check twice": (
+        resource(analysis={"checks": [{"name": "a", "preset": "Errors"}, {"name": "a", "preset": "Latency"}]}),
+        "spec.analysis.checks[1]",
+    ),
+    "a fraction": (with_check(preset="Errors", margin={"points": 0.5}), f"{CHECK}.margin.points"),
+    "points in percent": (with_check(preset="Errors", margin={"points": "1%"}), f"{CHECK}.margin.points"),
+    "a share without percent": (with_check(preset="Errors", margin={"relative": "5"}), f"{CHECK}.margin.relative"),
+    "an empty reason": (resource(analysis={"none": ""}), "spec.analysis.none"),
+    "an unknown gate": (
+        with_steps({"weight": 5, "approval": {"when": "ToStay"}}),
+        f"{STEPS}[0].approval.when",
+    ),
+}
+"""A field that is wrong by itself, and its path: both refuse them."""
+
+UNKNOWN = {
+    "in the spec": (resource(replica=3), "spec.replica"),
+    "in a step": (with_steps({"weight": 5, "minDurations": "5m"}), f"{STEPS}[0].minDurations"),
+    "in a check": (with_check(preset="Errors", margins={}), f"{CHECK}.margins"),
+    "in the pods' metadata": (
+        resource(template={"metadata": {"name": "x"}, "spec": {"containers": [{"name": "m", "image": "i"}]}}),
+        "spec.template.metadata.name",
+    ),
+}
+"""A field that does not exist, and its path: lint and strict validation refuse them."""
