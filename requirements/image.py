@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from dev import images, wheels  # noqa: E402
+from dev.cache import lock  # noqa: E402
 from dev.errors import DevError  # noqa: E402
 from dev.progress import say  # noqa: E402
 
@@ -90,8 +91,11 @@ def main() -> int:
     """Print the path of what was made."""
     parser = argparse.ArgumentParser(description="The operator's image.")
     parser.add_argument("what", choices=["context", "build"])
+    what = parser.parse_args().what
     try:
-        print(build() if parser.parse_args().what == "build" else context())
+        # Two of these in one checkout would empty each other's context.
+        with lock("image", "somebody is building the image here: waiting", ROOT / ".make"):
+            print(build() if what == "build" else context())
     except DevError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
