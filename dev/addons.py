@@ -22,7 +22,9 @@ from dev.progress import run_logged
 
 MANIFESTS = Path(__file__).parent / "manifests"
 GATEWAY_SYSTEM = "envoy-gateway-system"
-_PROXY_LABELS = "gateway.envoyproxy.io/owning-gateway-name=gateway,gateway.envoyproxy.io/owning-gateway-namespace=gateways"
+_PROXY_LABELS = (
+    "gateway.envoyproxy.io/owning-gateway-name=gateway,gateway.envoyproxy.io/owning-gateway-namespace=gateways"
+)
 
 
 @dataclass(frozen=True)
@@ -136,12 +138,21 @@ def gateway_manifests() -> Path:
         template = (chart / "values.tmpl.yaml").read_text(encoding="utf-8")
         values = template.replace("${GatewayImage}", image).replace("${GatewayImagePullPolicy}", "IfNotPresent")
         (chart / "values.yaml").write_text(values, encoding="utf-8")
-        argv = [tools.path("helm"), "template", "eg", chart, "--namespace", GATEWAY_SYSTEM, "--include-crds"]
+        argv: list[str | Path] = [
+            tools.path("helm"),
+            "template",
+            "eg",
+            chart,
+            "--namespace",
+            GATEWAY_SYSTEM,
+            "--include-crds",
+        ]
         # The injector is for several zones, and its webhook would sit in the
         # way of every pod.
         argv += ["--set", "topologyInjector.enabled=false", "--output-dir", folder / "rendered"]
         run_logged(argv, log)
-        crds, rest = [], []
+        crds: list[str] = []
+        rest: list[str] = []
         for file in sorted((folder / "rendered").rglob("*.yaml")):
             for document in re.split(r"^---$", file.read_text(encoding="utf-8"), flags=re.MULTILINE):
                 if re.search(r"^kind:", document, re.MULTILINE):

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +138,34 @@ def _write_stamp(recipe: Recipe, folder: Path, seconds: float) -> None:
     # leave a stamp that vouches for empty files.
     os.sync()
     (folder / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry, for whoever tidies up."""
+
+    path: Path
+    bytes: int
+    stale: bool
+    """Whether a newer entry of the same name has taken its place."""
+
+
+def entries(current: Mapping[str, str]) -> list[Entry]:
+    """All entries. `current` has the key in use for names that are known; of others the newest counts."""
+    folders: dict[str, list[Path]] = {}
+    for folder in sorted((cache_dir() / "entries").glob("*")):
+        try:
+            name = str(json.loads((folder / STAMP).read_text(encoding="utf-8"))["name"])
+        except (OSError, ValueError, KeyError, TypeError):
+            name = folder.name
+        folders.setdefault(name, []).append(folder)
+    found = []
+    for name, several in folders.items():
+        newest = max(several, key=lambda folder: folder.stat().st_mtime).name
+        for folder in several:
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            found.append(Entry(folder, size, folder.name != current.get(name, newest)))
+    return sorted(found, key=lambda entry: entry.path.name)
 
 
 def intact(entry: Path) -> bool:

@@ -56,8 +56,7 @@ class Cluster:
 
     def memory_bytes(self) -> int | None:
         """What the whole cluster uses without the page cache; sandbox only."""
-        part = sandbox.claimed(_state(self.name))
-        return None if part is None else sandbox.cgroups.memory_bytes(part.name)
+        return sandbox.memory_bytes(_state(self.name))
 
 
 def up(name: str, provider: str | None = None) -> Cluster:
@@ -161,11 +160,12 @@ def _start(name: str, provider: str) -> Cluster:
     if provider == "kind":
         kubeconfig, gateway, prometheus = kind.up(name, state)
         return Cluster(name, provider, kubeconfig, gateway, prometheus)
-    kubeconfig, part = sandbox.up(state)
-    service = addons.gateway_service(addons.Kubectl(kubeconfig))
-    prometheus_ip = addons.Kubectl(kubeconfig).run("get", "service", "-n", "monitoring", "prometheus", "-o", "jsonpath={.spec.clusterIP}")
-    gateway = f"{service['ip']}:{service['port']}"
-    return Cluster(name, provider, kubeconfig, gateway, f"http://{prometheus_ip}:9090", state / "audit.log", state / "logs")
+    kubeconfig = sandbox.up(state)
+    kubectl = addons.Kubectl(kubeconfig)
+    service = addons.gateway_service(kubectl)
+    address = kubectl.run("get", "service", "-n", "monitoring", "prometheus", "-o", "jsonpath={.spec.clusterIP}")
+    gateway, prometheus = f"{service['ip']}:{service['port']}", f"http://{address}:9090"
+    return Cluster(name, provider, kubeconfig, gateway, prometheus, state / "audit.log", state / "logs")
 
 
 def _named(name: str) -> Cluster:
@@ -175,7 +175,8 @@ def _named(name: str) -> Cluster:
         raise DevError("SEATRIAL_CLUSTER_KUBECONFIG has to name the kubeconfig of your cluster.")
     if os.environ.get("SEATRIAL_CLUSTER_CONSENT") != "yes":
         raise DevError(
-            f"Tests and the demo create and delete objects in the cluster of {kubeconfig}. Set SEATRIAL_CLUSTER_CONSENT=yes if they may."
+            f"Tests and the demo create and delete objects in the cluster of {kubeconfig}. "
+            "Set SEATRIAL_CLUSTER_CONSENT=yes if they may."
         )
     gateway, prometheus = os.environ.get("SEATRIAL_GATEWAY_ADDRESS"), os.environ.get("SEATRIAL_PROMETHEUS_URL")
     if not gateway or not prometheus:

@@ -87,6 +87,15 @@ def _start(folder: Path) -> tuple[Supervisor, Path]:
     return supervisor, kubeconfig
 
 
+def _start_patiently(folder: Path) -> tuple[Supervisor, Path]:
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return _start(folder / str(attempt))
+        except DevError:
+            continue
+    return _start(folder / str(ATTEMPTS))
+
+
 def _mind() -> int:
     """Own the processes until standard input closes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -94,19 +103,15 @@ def _mind() -> int:
     folder = Path(tempfile.mkdtemp(prefix="seatrial-apiserver-"))
     supervisor: Supervisor | None = None
     try:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                supervisor, kubeconfig = _start(folder / str(attempt))
-                break
-            except DevError as error:
-                if attempt == ATTEMPTS:
-                    print(error, file=sys.stderr)
-                    return 1
+        supervisor, kubeconfig = _start_patiently(folder)
         print(kubeconfig, flush=True)
         try:
             sys.stdin.buffer.read()
         except OSError:
             pass
+    except DevError as error:
+        print(error, file=sys.stderr)
+        return 1
     finally:
         if supervisor is not None:
             supervisor.stop()

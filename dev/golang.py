@@ -42,6 +42,8 @@ class GoCommand:
     Empty for a command of ours, whose source lies in the folder itself."""
     variables: tuple[str, ...] = ()
     """Linker variables `path=value`; ``{version}`` stands for the module's version."""
+    tags: tuple[str, ...] = ()
+    """Build tags."""
     share: tuple[str, ...] = ()
     """Files and folders of the module's source that come along, under `share/`."""
 
@@ -65,7 +67,7 @@ class GoCommand:
         """The cache key: the pins, the flags and the package."""
         files = ("go.mod", "go.sum", *(() if self.module else ("main.go",)))
         pins = tuple((MODULES / self.folder / file).read_text(encoding="utf-8") for file in files)
-        inputs = (*pins, self.package, self.ldflags, *self.share)
+        inputs = (*pins, self.package, self.ldflags, *self.tags, *self.share)
         return Recipe(name, self.version, inputs, usual_seconds)
 
     def build(self, name: str, folder: Path, log: Path) -> None:
@@ -76,8 +78,10 @@ class GoCommand:
         out = folder / "bin" / name
         # At most two compilers at once: they take a gigabyte each at worst,
         # and other work on the machine should stay usable.
-        argv = [go, "build", "-p", "2", "-buildvcs=false", "-trimpath", "-ldflags", self.ldflags, "-o", out]
-        run_logged([*argv, self.package], log, cwd=module, env=env)
+        argv: list[str | Path] = [go, "build", "-p", "2", "-buildvcs=false", "-trimpath", "-ldflags", self.ldflags]
+        if self.tags:
+            argv += ["-tags", ",".join(self.tags)]
+        run_logged([*argv, "-o", out, self.package], log, cwd=module, env=env)
         if self.share:
             source = self._source(go, module, env)
             for part in self.share:
@@ -138,4 +142,7 @@ def _go_version(go: str) -> tuple[int, ...]:
 def pip_install(requirement: str, folder: Path, log: Path) -> None:
     """Unpack one wheel into `folder`, without its dependencies."""
     argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--quiet"]
-    run_logged([*argv, "--only-binary=:all:", "--no-compile", "--root-user-action=ignore", "--target", folder, requirement], log)
+    run_logged(
+        [*argv, "--only-binary=:all:", "--no-compile", "--root-user-action=ignore", "--target", folder, requirement],
+        log,
+    )

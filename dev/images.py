@@ -67,7 +67,7 @@ def _binary(name: str, *, libraries: bool = False, empty: bool = False) -> tuple
     def inputs() -> tuple[str, ...]:
         return (tools.TOOLS[name].recipe.key, str(libraries), str(empty))
 
-    def fill(context: Path, log: Path) -> None:
+    def fill(context: Path, _log: Path) -> None:
         shutil.copy(tools.path(name), context / name)
         if libraries:
             _copy_libraries(tools.path(name), context / "libraries")
@@ -96,14 +96,21 @@ def _fill_debian(context: Path, log: Path) -> None:
     suite, packages = _DEBIAN
     root = context / "rootfs"
     run_logged(["debootstrap", "--variant=minbase", f"--include={packages}", suite, root], log)
-    for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale", "var/log"):
+    for waste in (
+        "var/cache/apt",
+        "var/lib/apt/lists",
+        "usr/share/doc",
+        "usr/share/man",
+        "usr/share/locale",
+        "var/log",
+    ):
         shutil.rmtree(root / waste, ignore_errors=True)
         (root / waste).mkdir()
     run_logged(["tar", "-C", root, "--numeric-owner", "-cf", context / "rootfs.tar", "."], log)
     shutil.rmtree(root)
 
 
-def _fill_mlserver(context: Path, log: Path) -> None:
+def _fill_mlserver(context: Path, _log: Path) -> None:
     lock = FOLDER / "mlserver.lock"
     shutil.copy(lock, context / lock.name)
     shutil.copytree(wheels(lock), context / "wheels", ignore=shutil.ignore_patterns(".*"))
@@ -116,9 +123,15 @@ IMAGES: dict[str, Image] = {
         Image("coredns", "localhost/coredns:v1.13.1", *_binary("coredns"), 3),
         Image("envoy-gateway", "localhost/envoy-gateway:v1.9.1", *_binary("envoy-gateway", empty=True), 5),
         Image("envoy", "localhost/envoy:v1.40.0", *_binary("envoy", libraries=True, empty=True), 5),
-        Image("prometheus", "localhost/prometheus:v2.42.0", *_binary("prometheus", libraries=True, empty=True), 5),
+        Image("prometheus", "localhost/prometheus:v3.15.0", *_binary("prometheus", empty=True), 5),
         Image("seatrial-base", BASE, lambda: _DEBIAN, _fill_debian, 90, privileged=True),
-        Image("mlserver", "localhost/mlserver:1.7.1", lambda: (wheels_recipe(FOLDER / "mlserver.lock").key,), _fill_mlserver, 90),
+        Image(
+            "mlserver",
+            "localhost/mlserver:1.7.1",
+            lambda: (wheels_recipe(FOLDER / "mlserver.lock").key,),
+            _fill_mlserver,
+            90,
+        ),
     )
 }
 """Our images. Those that are one tool carry the tool's version as their tag."""
@@ -172,7 +185,9 @@ def build_image(context: Path, dockerfile: Path, build_args: Mapping[str, str], 
 
 def tag_of(archive_path: Path) -> str:
     """The name that an OCI archive of ours carries."""
-    answer = subprocess.run(["tar", "-xOf", str(archive_path), "index.json"], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        ["tar", "-xOf", str(archive_path), "index.json"], capture_output=True, text=True, check=False
+    )
     found = re.search(r'"org.opencontainers.image.ref.name":\s*"([^"]+)"', answer.stdout)
     if found is None:
         raise DevError(f"{archive_path} is not an OCI archive with a name in it.")
@@ -211,7 +226,19 @@ def _bud(context: Path, dockerfile: Path, build_args: Mapping[str, str], tag: st
     for base in _bases(dockerfile.read_text(encoding="utf-8"), build_args):
         _ensure_stored(IMAGES[base], log)
     arguments = [part for key, value in build_args.items() for part in ("--build-arg", f"{key}={value}")]
-    argv = _buildah("bud", "--pull-never", "--layers=false", "--format", "oci", "--file", dockerfile, "--tag", tag, *arguments, context)
+    argv = _buildah(
+        "bud",
+        "--pull-never",
+        "--layers=false",
+        "--format",
+        "oci",
+        "--file",
+        dockerfile,
+        "--tag",
+        tag,
+        *arguments,
+        context,
+    )
     run_logged(argv, log, env=_ENV)
     # Not compressed: the archive never leaves the machine, and unpacking it
     # is what a starting cluster waits for.
@@ -224,7 +251,9 @@ def _ensure_stored(image: Image, log: Path) -> None:
     """Have the base in buildah's storage, from its archive."""
     source = archive(image.name)
     marker = cache_dir() / "buildah" / f"{image.name}.key"
-    stored = subprocess.run([str(part) for part in _buildah("inspect", "--type", "image", image.tag)], capture_output=True, check=False)
+    stored = subprocess.run(
+        [str(part) for part in _buildah("inspect", "--type", "image", image.tag)], capture_output=True, check=False
+    )
     if stored.returncode == 0 and marker.exists() and marker.read_text(encoding="utf-8") == image.recipe.key:
         return
     run_logged(_buildah("pull", f"oci-archive:{source}"), log)

@@ -47,8 +47,9 @@ def up(name: str, state: Path) -> tuple[Path, str, str]:
     (state / MARKER).touch()
     kubeconfig = state / "kubeconfig"
     log = log_path(f"kind-{name}")
-    argv = ["create", "cluster", "--name", _kind_name(name), "--config", CONFIG, "--kubeconfig", kubeconfig, "--wait", "180s"]
-    run_logged([tools.path("kind"), *argv], log, env=_environment())
+    argv: list[str | Path] = [tools.path("kind"), "create", "cluster", "--name", _kind_name(name)]
+    argv += ["--config", CONFIG, "--kubeconfig", kubeconfig, "--wait", "180s"]
+    run_logged(argv, log, env=_environment())
     for archive in archives:
         load(name, archive)
     kubectl = addons.Kubectl(kubeconfig)
@@ -61,19 +62,23 @@ def up(name: str, state: Path) -> tuple[Path, str, str]:
 def down(name: str) -> None:
     """Delete the cluster, if there is one."""
     _engine()
-    run_logged([tools.path("kind"), "delete", "cluster", "--name", _kind_name(name)], log_path(f"kind-{name}"), env=_environment())
+    argv: list[str | Path] = [tools.path("kind"), "delete", "cluster", "--name", _kind_name(name)]
+    run_logged(argv, log_path(f"kind-{name}"), env=_environment())
 
 
 def load(name: str, archive: Path) -> None:
     """Load an OCI archive into the node."""
-    argv = [tools.path("kind"), "load", "image-archive", archive, "--name", _kind_name(name)]
+    argv: list[str | Path] = [tools.path("kind"), "load", "image-archive", archive, "--name", _kind_name(name)]
     run_logged(argv, log_path(f"kind-{name}"), env=_environment())
 
 
 def _engine() -> str:
     command = engine()
     if command is None:
-        raise DevError("kind needs a container engine, and neither `docker info` nor `podman info` answers. Start one, or use the sandbox.")
+        raise DevError(
+            "kind needs a container engine, and neither `docker info` nor `podman info` answers. "
+            "Start one, or use the sandbox."
+        )
     return command
 
 

@@ -72,7 +72,9 @@ def write_pki(state: Path, part: Slice) -> tuple[Authority, KeyPair]:
     ):
         pair = authority.issue(name, subject)
         authority.kubeconfig(server.pki / f"{name}.kubeconfig", server.url, pair)
-    kubelet = authority.issue("kubelet", f"/O=system:nodes/CN=system:node:{NODE_NAME}", (f"IP:{part.node}", f"DNS:{NODE_NAME}"))
+    kubelet = authority.issue(
+        "kubelet", f"/O=system:nodes/CN=system:node:{NODE_NAME}", (f"IP:{part.node}", f"DNS:{NODE_NAME}")
+    )
     authority.kubeconfig(server.pki / "kubelet.kubeconfig", server.url, kubelet)
     return authority, authority.issue("admin", "/O=system:masters/CN=admin")
 
@@ -152,7 +154,12 @@ class Node:
         pki, aggregation = self.server.pki, self.server.pki / "aggregation"
         policy = self.state / "audit-policy.json"
         rule = {"level": "Metadata"}
-        content = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [rule]}
+        content = {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [rule],
+        }
         policy.write_text(json.dumps(content), encoding="utf-8")
         return [
             *self.server.command(self.binaries["kube-apiserver"]),
@@ -293,7 +300,7 @@ class Node:
 version = 3
 root = "{self.state / "containerd"}"
 state = "/run/containerd"
-disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing", "io.containerd.snapshotter.v1.btrfs"]
+disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing"]
 
 [grpc]
 address = "{CONTAINERD_SOCKET}"

@@ -37,7 +37,8 @@ class Authority:
         new_key(pair.key)
         extensions = ["-addext", "keyUsage=critical,digitalSignature,keyCertSign,cRLSign"]
         subject = f"/CN=seatrial-{name}"
-        _openssl("req", "-x509", "-new", "-key", pair.key, "-out", pair.cert, "-subj", subject, "-days", DAYS, *extensions)
+        self_signed = ["-x509", "-new", "-days", DAYS, "-subj", subject, *extensions]
+        _openssl("req", *self_signed, "-key", pair.key, "-out", pair.cert)
         return Authority(folder, pair)
 
     def issue(self, name: str, subject: str, sans: tuple[str, ...] = ()) -> KeyPair:
@@ -55,7 +56,7 @@ class Authority:
         extensions.write_text("\n".join(lines) + "\n", encoding="utf-8")
         new_key(pair.key)
         _openssl("req", "-new", "-key", pair.key, "-out", request, "-subj", subject)
-        signed_by = ["-CA", self.pair.cert, "-CAkey", self.pair.key, "-CAcreateserial"]
+        signed_by: list[str | Path] = ["-CA", self.pair.cert, "-CAkey", self.pair.key, "-CAcreateserial"]
         _openssl("x509", "-req", "-in", request, "-out", pair.cert, "-days", DAYS, "-extfile", extensions, *signed_by)
         request.unlink()
         extensions.unlink()
@@ -67,11 +68,16 @@ class Authority:
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": cluster,
-            "clusters": [{"name": cluster, "cluster": {"server": server, "certificate-authority-data": _base64(self.pair.cert)}}],
+            "clusters": [
+                {"name": cluster, "cluster": {"server": server, "certificate-authority-data": _base64(self.pair.cert)}}
+            ],
             "users": [
                 {
                     "name": cluster,
-                    "user": {"client-certificate-data": _base64(client.cert), "client-key-data": _base64(client.key)},
+                    "user": {
+                        "client-certificate-data": _base64(client.cert),
+                        "client-key-data": _base64(client.key),
+                    },
                 }
             ],
             "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],

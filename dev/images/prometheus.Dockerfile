@@ -1,6 +1,5 @@
-# Prometheus with the C library that it is linked to.
+# The statically linked command, and nothing else.
 FROM scratch
-COPY libraries /
 COPY prometheus /usr/local/bin/prometheus
 COPY empty /tmp
 ENV PATH=/usr/local/bin
