@@ -215,6 +215,7 @@ class Engine:
         self._latencies: list[float] = []
         self._losses: list[Loss] = []
         self._lost: dict[str, int] = {}
+        self._lost_by: dict[str, int] = {}
         self._revisions: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
@@ -320,6 +321,7 @@ class Engine:
         self._close(sent)
         self._second().lost += 1
         self._lost[kind] = self._lost.get(kind, 0) + 1
+        self._lost_by[revision] = self._lost_by.get(revision, 0) + 1
         if len(self._losses) < KEPT_LOSSES:
             after = asyncio.get_running_loop().time() - sent.due
             self._losses.append(Loss(time.time(), kind, detail, revision, sent.fresh, round(after, 4)))
@@ -382,6 +384,7 @@ class Engine:
             worst_late=round(self._worst_late, 4),
             latency=latency,
             revisions=self._revisions,
+            lost_by=self._lost_by,
             seconds=[self._seconds[at] for at in sorted(self._seconds)],
             losses=self._losses,
             cpu=round(cpu, 3),

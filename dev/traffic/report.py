@@ -87,6 +87,8 @@ class Report:
     """Seconds from the moment a request was *due* to its answer: `p50`, `p95`, `p99`, `max`."""
     revisions: Mapping[str, int]
     """Expected answers by revision."""
+    lost_by: Mapping[str, int]
+    """Lost requests by the revision that answered them wrongly; an empty name where nobody is known to have answered."""
     seconds: Sequence[Second]
     losses: Sequence[Loss]
     """The first of them, with what happened."""
@@ -97,6 +99,10 @@ class Report:
     def lost_total(self) -> int:
         """Requests lost, of every kind."""
         return sum(self.lost.values())
+
+    def lost_beside(self, *revisions: str) -> int:
+        """Requests lost, without those that these revisions answered wrongly themselves."""
+        return self.lost_total - sum(self.lost_by.get(revision, 0) for revision in revisions)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

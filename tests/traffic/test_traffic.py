@@ -80,6 +80,9 @@ def test_every_tenth_request_lost_is_counted_by_kind_and_not_tried_again(
     assert report.sent == 50
     assert report.lost == {kind: 5}
     assert server.requests == 50, "a retry would have been a request more"
+    answerer = "0123456789" if kind in {"status", "body"} else ""
+    assert report.lost_by == {answerer: 5}
+    assert report.lost_beside("0123456789") == (0 if answerer else 5)
     assert all(words in loss.detail for loss in report.losses)
 
 

@@ -1,0 +1,199 @@
+"""A model server that starts in a tenth of a second and does what its environment says.
+
+It speaks the Open Inference Protocol on 8080 and counts on 8082 with the names of MLServer's REST metrics,
+so that the operator's preset for MLServer holds for it. At SIGTERM it closes its port at once, as MLServer does.
+
+| Variable | Meaning | Default |
+|---|---|---|
+| `MODEL_NAME` | the model's name | `m` |
+| `ANSWER` | the one number it predicts | 1 |
+| `ERROR_RATE` | share of inference requests answered with a 500, evenly spread | 0 |
+| `LATENCY` | seconds each inference takes | 0 |
+| `START_DELAY` | seconds before it listens | 0 |
+| `READY` | `no`: says that it is not ready | `yes` |
+| `CRASH_ON_START` | `yes`: exit with 1 before listening | `no` |
+| `CRASH_AFTER` | seconds of listening after which it exits with 1; 0: never | 0 |
+| `CRASH_AFTER_REQUESTS` | inference requests after which it exits with 1; 0: never | 0 |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+
+NAME = os.environ.get("MODEL_NAME", "m")
+ANSWER = json.loads(os.environ.get("ANSWER", "1"))
+ERROR_RATE = float(os.environ.get("ERROR_RATE", "0"))
+LATENCY = float(os.environ.get("LATENCY", "0"))
+START_DELAY = float(os.environ.get("START_DELAY", "0"))
+READY = os.environ.get("READY", "yes") != "no"
+CRASH_AFTER = float(os.environ.get("CRASH_AFTER", "0"))
+CRASH_AFTER_REQUESTS = int(os.environ.get("CRASH_AFTER_REQUESTS", "0"))
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+INFER = "/v2/models/{model_name}/infer"
+"""MLServer counts by the pattern of the path, not by the path."""
+_REASON = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
+
+requests: Counter[tuple[str, str, int]] = Counter()
+"""By method, pattern of the path and status."""
+seconds: defaultdict[tuple[str, str, int], float] = defaultdict(float)
+buckets: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0] * len(BUCKETS))
+inferences = 0
+
+
+def count(method: str, pattern: str, status: int, took: float) -> None:
+    """Count one answer."""
+    key = (method, pattern, status)
+    requests[key] += 1
+    seconds[key] += took
+    held = buckets[key]
+    for index, edge in enumerate(BUCKETS):
+        if took <= edge:
+            held[index] += 1
+
+
+def metrics() -> str:
+    """All counters as Prometheus reads them."""
+    lines = ["# TYPE rest_server_requests_total counter"]
+    for (method, pattern, status), number in requests.items():
+        labels = f'app_name="mlserver",method="{method}",path="{pattern}",status_code="{status}"'
+        lines.append(f"rest_server_requests_total{{{labels}}} {number}")
+    lines.append("# TYPE rest_server_request_duration_seconds histogram")
+    for key, number in requests.items():
+        method, pattern, status = key
+        labels = f'method="{method}",path="{pattern}",status_code="{status}"'
+        name = "rest_server_request_duration_seconds"
+        edges = zip((*BUCKETS, "+Inf"), (*buckets[key], number), strict=True)
+        lines += [f'{name}_bucket{{app_name="mlserver",le="{edge}",{labels}}} {held}' for edge, held in edges]
+        lines.append(f'{name}_count{{app_name="mlserver",{labels}}} {number}')
+        lines.append(f'{name}_sum{{app_name="mlserver",{labels}}} {seconds[key]}')
+    good = sum(n for (_, pattern, status), n in requests.items() if pattern == INFER and status == 200)
+    bad = sum(n for (_, pattern, status), n in requests.items() if pattern == INFER and status != 200)
+    lines.append("# TYPE model_infer_request_success_total counter")
+    lines.append(f'model_infer_request_success_total{{model="{NAME}",version="None"}} {good}')
+    lines.append("# TYPE model_infer_request_failure_total counter")
+    lines.append(f'model_infer_request_failure_total{{model="{NAME}",version="None"}} {bad}')
+    return "\n".join(lines) + "\n"
+
+
+def infer() -> tuple[int, str]:
+    """Predict, or fail as often as asked."""
+    global inferences  # noqa: PLW0603
+    inferences += 1
+    if CRASH_AFTER_REQUESTS and inferences >= CRASH_AFTER_REQUESTS:
+        sys.stderr.write("crashing after as many requests as asked\n")
+        os._exit(1)
+    # The whole part of n x rate grows by one exactly as often as wanted.
+    if int(inferences * ERROR_RATE) > int((inferences - 1) * ERROR_RATE):
+        return 500, json.dumps({"error": "failing as asked"})
+    output = {"name": "predict", "shape": [1, 1], "datatype": "INT64", "data": [ANSWER]}
+    return 200, json.dumps({"model_name": NAME, "outputs": [output]})
+
+
+class Connection(asyncio.Protocol):
+    """One HTTP/1.1 connection, requests one after another."""
+
+    open: set[Connection] = set()  # noqa: RUF012
+    closing = False
+
+    def __init__(self) -> None:
+        self.buffer = b""
+        self.busy = False
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember it, so that SIGTERM can close it."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        Connection.open.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget it."""
+        Connection.open.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer when a whole request has come."""
+        self.buffer += data
+        head, end, rest = self.buffer.partition(b"\r\n\r\n")
+        if not end or self.busy:
+            return
+        length = 0
+        for line in head.split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        if len(rest) < length:
+            return
+        self.buffer = rest[length:]
+        method, path, _ = head.split(b"\r\n")[0].decode().split(" ", 2)
+        self.busy = True
+        if path == f"/v2/models/{NAME}/infer" and LATENCY:
+            asyncio.get_running_loop().call_later(LATENCY, self.answer, method, path, time.monotonic())
+        else:
+            self.answer(method, path, time.monotonic())
+
+    def answer(self, method: str, path: str, began: float) -> None:
+        """Write the answer and go on with what came meanwhile."""
+        kind = "application/json"
+        pattern = path
+        if path == f"/v2/models/{NAME}/infer":
+            pattern = INFER
+            status, body = infer()
+        elif path in {"/v2/health/ready", f"/v2/models/{NAME}/ready"}:
+            pattern = path.replace(f"/{NAME}/", "/{model_name}/")
+            status, body = (200, "{}") if READY else (503, '{"error": "not ready, as asked"}')
+        elif path == "/v2/health/live":
+            status, body = 200, "{}"
+        elif path == "/metrics":
+            kind = "text/plain; version=0.0.4"
+            status, body = 200, metrics()
+        else:
+            status, body = 404, '{"error": "no such path"}'
+        if path != "/metrics" and not path.startswith("/v2/health/"):
+            count(method, pattern, status, time.monotonic() - began)
+        assert self.transport is not None
+        close = "Connection: close\r\n" if Connection.closing else ""
+        text = body.encode()
+        head = (
+            f"HTTP/1.1 {status} {_REASON[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(text)}\r\n{close}\r\n"
+        )
+        self.transport.write(head.encode() + text)
+        self.busy = False
+        if Connection.closing:
+            self.transport.close()
+        elif self.buffer:
+            self.data_received(b"")
+
+
+async def main() -> None:
+    """Listen until SIGTERM, then close the port at once and finish what is under way."""
+    if os.environ.get("CRASH_ON_START", "no") == "yes":
+        sys.stderr.write("crashing on start, as asked\n")
+        sys.exit(1)
+    await asyncio.sleep(START_DELAY)
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, over.set)
+    servers = [await loop.create_server(Connection, "0.0.0.0", port) for port in (8080, 8082)]
+    if CRASH_AFTER:
+        loop.call_later(CRASH_AFTER, os._exit, 1)
+    sys.stderr.write(f"the model {NAME} listens\n")
+    await over.wait()
+    Connection.closing = True
+    for server in servers:
+        server.close()
+    for connection in [*Connection.open]:
+        if not connection.busy and connection.transport is not None:
+            connection.transport.close()
+    while Connection.open:  # noqa: ASYNC110 - a poll of a set is clearer than an event that each connection sets
+        await asyncio.sleep(0.02)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
