@@ -1,0 +1,203 @@
+"""One pass over one resource: look, ask, decide, write, remember, tell.
+
+    observe -> ask -> answer -> plan -> apply -> after_apply -> status -> events
+
+Nothing is decided here. Whatever goes wrong concerns one resource only, and brings it back later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from seatrial.build.revision import digest
+from seatrial.cluster.apply import Applier
+from seatrial.cluster.client import Client
+from seatrial.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, Refused
+from seatrial.cluster.events import Poster
+from seatrial.cluster.index import Index, Key
+from seatrial.cluster.ledger import Ledger
+from seatrial.cluster.observe import Observer, View
+from seatrial.cluster.status import store
+from seatrial.core.plan import after_apply, ask, plan
+from seatrial.core.questions import (
+    Answers,
+    DryRunAnswer,
+    DryRunQuestion,
+    Failure,
+    MetricAnswer,
+    MetricQuestion,
+    Questions,
+)
+from seatrial.core.state import Installation
+from seatrial.runtime.preflight import Preflight
+from seatrial.runtime.queue import AgainError
+from seatrial.runtime.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 60.0
+"""Seconds that one pass may take."""
+BUSY_PASSES = 20
+"""Passes in a row that wrote something after which a resource is slowed down: something fights us."""
+
+
+class MetricSource(Protocol):
+    """Where metric questions are answered."""
+
+    async def answer(self, questions: Sequence[MetricQuestion]) -> tuple[dict[str, MetricAnswer], float | None]:
+        """Answers by key, and the seconds between scrapes where they can be seen."""
+
+
+class NoSource:
+    """The installation has no Prometheus."""
+
+    async def answer(self, questions: Sequence[MetricQuestion]) -> tuple[dict[str, MetricAnswer], float | None]:
+        """Says so, for every question."""
+        missing = Failure("no Prometheus is set: start the operator with --prometheus-url")
+        return {question.key: missing for question in questions}, None
+
+
+def now_utc() -> datetime:
+    """The clock; whole milliseconds, as status stores them."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Reconciler:
+    """Passes over resources; one instance for a process."""
+
+    def __init__(
+        self,
+        client: Client,
+        installation: Installation,
+        source: MetricSource,
+        *,
+        index: Index,
+        telemetry: Telemetry,
+        wake: Callable[[Key], None],
+        instance: str,
+        clock: Callable[[], datetime] = now_utc,
+    ) -> None:
+        self._client = client
+        self._installation = installation
+        self._source = source
+        self._index = index
+        self._telemetry = telemetry
+        self._wake = wake
+        self._clock = clock
+        self._ledger = Ledger()
+        self._observer = Observer(client, installation, index, self._ledger)
+        self._applier = Applier(client, self._ledger)
+        self._poster = Poster(client, instance=instance)
+        self.preflight = Preflight(client, wake)
+        self._wrote: defaultdict[Key, int] = defaultdict(int)
+        self.expected: dict[Key, str] = {}
+        """Hash of the status that was stored last, to know our own write when the watch brings it back."""
+
+    async def __call__(self, key: Key) -> float | None:
+        """One pass; the seconds until the next one, or None when only a change calls for one."""
+        begun = time.monotonic()
+        result = "error"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                result, after = await self._pass(key)
+                if result == "incomplete":
+                    raise AgainError("something could not be written", after=after)
+                return after
+        except Conflict as error:
+            result = "conflict"
+            raise AgainError(str(error)) from error
+        except ApiError as error:
+            result = "unavailable"
+            raise AgainError(str(error), after=error.retry_after) from error
+        except TimeoutError:
+            result = "timeout"
+            raise AgainError(f"the pass took longer than {PATIENCE:g} s") from None
+        finally:
+            self._telemetry.passed(result, time.monotonic() - begun)
+
+    async def _pass(self, key: Key) -> tuple[str, float | None]:
+        view = await self._observer.look(key)
+        if view is None:
+            self.forget(key)
+            return "gone", None
+        self._index.put(view.resource)
+        observed = view.observed
+        if observed.deleting:
+            # Everything of ours has its owner reference and follows it.
+            self.preflight.forget(key)
+            return "deleting", None
+        now = self._clock()
+        questions = ask(observed, now, self._installation)
+        answers = await self._answer(view, questions)
+        decided = plan(observed, answers, now, self._installation)
+        for note in decided.notes:
+            logger.info("%s", note, extra=_about(key))
+        outcome = await self._applier.apply(view, decided)
+        status = after_apply(decided, outcome, now)
+        self.expected[key] = digest(status.wire(), 16)
+        stored = await store(self._client, view.resource, status)
+        self._telemetry.stored(key, observed.status, status)
+        if decided.events:
+            self._telemetry.decided(event.reason for event in decided.events)
+            await self._poster.post(view.resource, decided.events, now)
+        if any(failure.kind != "refused" for failure in outcome.failures):
+            return "incomplete", None
+        wake_in = decided.wake_in.total_seconds() if decided.wake_in is not None else None
+        return ("wrote" if outcome.changed or stored else "rest"), self._next(key, outcome.changed, wake_in)
+
+    def _next(self, key: Key, changed: bool, wake_in: float | None) -> float | None:
+        """After a write that changes the picture, look again; slower where that never ends."""
+        if not changed:
+            self._wrote.pop(key, None)
+            return None if wake_in is None else max(0.0, wake_in)
+        self._wrote[key] += 1
+        over = self._wrote[key] - BUSY_PASSES
+        soon = 0.0 if over <= 0 else min(60.0, 2.0 ** min(over, 6))
+        return soon if wake_in is None else max(0.0, min(soon, wake_in))
+
+    def forget(self, key: Key) -> None:
+        """The resource is gone."""
+        for other in self._index.drop(key):
+            self._wake(other)
+        self._ledger.drop(key)
+        self._wrote.pop(key, None)
+        self.expected.pop(key, None)
+        self.preflight.forget(key)
+        self._telemetry.forget(key)
+
+    async def _answer(self, view: View, questions: Questions) -> Answers:
+        preflight = self.preflight.answer(view.key, view.observed.uid, questions.preflight)
+        dry_run = await self._dry_run(questions.dry_run) if questions.dry_run is not None else None
+        metrics: dict[str, MetricAnswer] = {}
+        interval = None
+        if questions.metrics:
+            try:
+                metrics, interval = await self._source.answer(questions.metrics)
+            except Exception as error:  # whatever the source does, it holds and never breaks a pass
+                logger.exception("the metric source failed", extra=_about(view.key))
+                metrics = {q.key: Failure(f"the metric source failed: {error!r}") for q in questions.metrics}
+        return Answers(metrics=metrics, dry_run=dry_run, preflight=preflight, scrape_interval=interval)
+
+    async def _dry_run(self, question: DryRunQuestion) -> DryRunAnswer:
+        try:
+            await self._client.create(dict(question.manifest), dry_run=True, strict=True)
+        except AlreadyExists:
+            return DryRunAnswer()
+        except NotFound as error:
+            return DryRunAnswer(failed=error.said)
+        except (Refused, Forbidden) as error:
+            return DryRunAnswer(refused=error.said)
+        except ApiError as error:
+            return DryRunAnswer(failed=error.said)
+        return DryRunAnswer()
+
+
+def _about(key: Key) -> dict[str, str]:
+    return {"namespace": key[0], "model": key[1]}

@@ -1,0 +1,163 @@
+"""The operator's own metrics. One registry for a process; series of a resource go when it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from seatrial import __version__
+from seatrial.api.status import HistoryEntry, Status
+from seatrial.cluster.client import Call
+from seatrial.cluster.index import Key
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+TRIAL_SECONDS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400)
+
+
+class Telemetry:
+    """Counters and gauges, and the events that move them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        registry = self.registry
+        Gauge("seatrial_build_info", "The running version, always 1.", ["version"], registry=registry).labels(
+            __version__
+        ).set(1)
+        self._leader = Gauge("seatrial_leader", "1 while this process holds the Lease.", registry=registry)
+        self._depth = Gauge("seatrial_queue_depth", "Resources that are due and wait for a worker.", registry=registry)
+        self._busy = Gauge("seatrial_queue_busy", "Resources being worked on.", registry=registry)
+        self._resources = Gauge(
+            "seatrial_resources", "ModelDeployments this process has seen and that exist.", registry=registry
+        )
+        self._late = Histogram(
+            "seatrial_queue_latency_seconds", "How late a pass began.", buckets=SECONDS, registry=registry
+        )
+        self._passes = Counter("seatrial_reconciles_total", "Passes by result.", ["result"], registry=registry)
+        self._pass_seconds = Histogram(
+            "seatrial_reconcile_seconds", "How long a pass took.", buckets=SECONDS, registry=registry
+        )
+        self._decisions = Counter(
+            "seatrial_decisions_total",
+            "Decisions by kind: the reason of the event that tells of each.",
+            ["kind"],
+            registry=registry,
+        )
+        self._trials = Counter("seatrial_trials_total", "Trials that ended.", ["outcome", "reason"], registry=registry)
+        self._trial_seconds = Histogram(
+            "seatrial_trial_seconds", "How long trials took.", ["outcome"], buckets=TRIAL_SECONDS, registry=registry
+        )
+        self._weight = Gauge(
+            "seatrial_candidate_weight_percent",
+            "Live requests confirmed to go to the candidate.",
+            ["namespace", "name"],
+            registry=registry,
+        )
+        self._phase = Gauge(
+            "seatrial_phase", "1 for the phase the resource is in.", ["namespace", "name", "phase"], registry=registry
+        )
+        self._condition = Gauge(
+            "seatrial_condition",
+            "1 where the condition is True, 0 where it is not.",
+            ["namespace", "name", "type"],
+            registry=registry,
+        )
+        self._api = Counter(
+            "seatrial_api_requests_total",
+            "Requests to the API server; code 0 is no answer.",
+            ["verb", "resource", "code"],
+            registry=registry,
+        )
+        self._api_seconds = Histogram(
+            "seatrial_api_request_seconds",
+            "Requests to the API server, watches left out.",
+            ["verb"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._prometheus = Counter(
+            "seatrial_prometheus_requests_total", "Requests to Prometheus by outcome.", ["outcome"], registry=registry
+        )
+        self._prometheus_seconds = Histogram(
+            "seatrial_prometheus_request_seconds", "Requests to Prometheus.", buckets=SECONDS, registry=registry
+        )
+        self._shown: dict[Key, tuple[str, frozenset[str]]] = {}
+
+    def render(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+    def watch_queue(self, depth: Callable[[], int], busy: Callable[[], int]) -> None:
+        """Read the queue whenever somebody scrapes."""
+        self._depth.set_function(depth)
+        self._busy.set_function(busy)
+
+    def late(self, _key: Key, seconds: float) -> None:
+        """A pass began so late."""
+        self._late.observe(max(0.0, seconds))
+
+    def leader(self, leading: bool) -> None:
+        """The Lease was won or lost."""
+        self._leader.set(1 if leading else 0)
+
+    def call(self, call: Call) -> None:
+        """A request to the API server was answered, or was not."""
+        self._api.labels(call.verb, call.resource, str(call.code)).inc()
+        if call.verb != "watch":
+            self._api_seconds.labels(call.verb).observe(call.seconds)
+
+    def prometheus(self, outcome: str, seconds: float) -> None:
+        """A request to Prometheus was answered, or was not."""
+        self._prometheus.labels(outcome).inc()
+        self._prometheus_seconds.observe(seconds)
+
+    def passed(self, result: str, seconds: float) -> None:
+        """A pass ended."""
+        self._passes.labels(result).inc()
+        self._pass_seconds.observe(seconds)
+
+    def decided(self, reasons: Iterable[str]) -> None:
+        """Decisions were taken and stored."""
+        for reason in reasons:
+            self._decisions.labels(reason).inc()
+
+    def stored(self, key: Key, before: Status, after: Status) -> None:
+        """A resource's status is this now."""
+        known = {(entry.revision, entry.ended) for entry in before.history}
+        for entry in after.history:
+            if (entry.revision, entry.ended) not in known:
+                self._ended(entry)
+        namespace, name = key
+        weight = float(after.weight) if after.weight.replace(".", "", 1).isdigit() else 0.0
+        self._weight.labels(namespace, name).set(weight)
+        shown = self._shown.get(key)
+        phase = str(after.phase)
+        if shown is not None and shown[0] != phase:
+            self._phase.remove(namespace, name, shown[0])
+        self._phase.labels(namespace, name, phase).set(1)
+        for condition in after.conditions:
+            self._condition.labels(namespace, name, condition.type).set(1 if condition.status == "True" else 0)
+        types = frozenset(condition.type for condition in after.conditions)
+        for gone in (shown[1] if shown is not None else frozenset()) - types:
+            self._condition.remove(namespace, name, gone)
+        self._shown[key] = (phase, types)
+        self._resources.set(len(self._shown))
+
+    def forget(self, key: Key) -> None:
+        """A resource is gone, and its series with it."""
+        shown = self._shown.pop(key, None)
+        self._resources.set(len(self._shown))
+        if shown is None:
+            return
+        self._weight.remove(*key)
+        self._phase.remove(*key, shown[0])
+        for kind in shown[1]:
+            self._condition.remove(*key, kind)
+
+    def _ended(self, entry: HistoryEntry) -> None:
+        self._trials.labels(str(entry.outcome), entry.reason).inc()
+        self._trial_seconds.labels(str(entry.outcome)).observe((entry.ended - entry.started).total_seconds())
