@@ -6,6 +6,7 @@ import json
 import os
 import random
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import yaml
 
 from dev import tools
 from seatrial.api import crd, rules
+from seatrial.api.base import DECIMAL_PATTERN, DURATION_PATTERN
 from seatrial.api.lint import Severity, lint
 from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.status import Status
 from tests.api.cases import BREAKING, MALFORMED, QUERY, UNKNOWN, VALID, Case, Document, resource, with_steps
 from tests.api.conftest import CRDS, OBJECTS, Server
 
@@ -151,6 +154,37 @@ def test_status_and_spec_are_written_apart(server: Server) -> None:
 
     written = server.request("PATCH", path, both | {"status": {"phase": "Stable"}}, "application/merge-patch+json").body
     assert (written["spec"]["replicas"], written["status"]["phase"]) == (9, "Canary")
+
+
+def test_a_status_with_every_field_is_stored_as_written_and_read_back(server: Server) -> None:
+    path = f"{OBJECTS}/full"
+    assert server.request("POST", OBJECTS, resource("full")).status == 201
+    status = _example(crd.node("status"))
+    answer = server.request("PATCH", f"{path}/status", {"status": status}, "application/merge-patch+json")
+    assert (answer.status, answer.body.get("message")) == (200, None)
+    assert answer.body["status"] == status
+    assert Status.model_validate_json(json.dumps(status)).wire() == status
+
+
+def _example(node: Mapping[str, Any]) -> Any:
+    """A value that follows a schema, with every field there is."""
+    if "properties" in node:
+        return {name: _example(child) for name, child in node["properties"].items()}
+    if node["type"] == "array":
+        return [_example(node["items"])]
+    if node["type"] == "string":
+        patterns = {
+            DURATION_PATTERN: "1m30s",
+            DECIMAL_PATTERN: "-0.000000001",
+            crd.node("status.stable")["pattern"]: "7c9f1b20de",
+            "^(True|False|Unknown)$": "Unknown",
+        }
+        if node.get("format") == "date-time":
+            return "2026-11-20T10:00:00.123Z"
+        if "enum" in node:
+            return node["enum"][-1]
+        return patterns[node["pattern"]] if "pattern" in node else "é" * node["maxLength"]
+    return {"integer": node.get("maximum", 2**31 - 1), "boolean": True}[node["type"]]
 
 
 def test_a_status_that_makes_no_sense_is_refused(server: Server) -> None:
