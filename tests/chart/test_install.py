@@ -109,8 +109,11 @@ def test_the_operator_may_not_write_models_or_read_secrets(run: Run, installed: 
 
 
 def test_the_lease_lies_in_the_namespace_of_the_installation(run: Run, installed: str) -> None:
-    assert may(run, "update", "leases.coordination.k8s.io", "seatrial-system")
-    assert not may(run, "update", "leases.coordination.k8s.io", "payments")
+    ours = "leases.coordination.k8s.io/seatrial"
+    assert may(run, "update", ours, "seatrial-system")
+    assert may(run, "create", "leases.coordination.k8s.io", "seatrial-system")
+    assert not may(run, "update", "leases.coordination.k8s.io/another", "seatrial-system")
+    assert not may(run, "update", ours, "payments")
 
 
 def test_uninstalling_keeps_every_model(run: Run, installed: str) -> None:

@@ -84,9 +84,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [create, patch]
 {{- end }}
 
-{{/* Whether a route has been accepted, and by which implementation. Gateways live in namespaces of their own. */}}
+{{/* Whether the gateway that a route is attached to works. Gateways live in namespaces of their own. */}}
 {{- define "seatrial.gatewayRules" -}}
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways, gatewayclasses]
+  resources: [gateways]
   verbs: [get, list, watch]
 {{- end }}
