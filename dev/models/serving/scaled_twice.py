@@ -19,6 +19,8 @@ from sklearn.preprocessing import FunctionTransformer
 class Screening(SKLearnModel):  # type: ignore[misc]
     """MLServer's scikit-learn runtime behind a step that prepares the features."""
 
+    _model: Any
+
     async def load(self) -> bool:
         """Load the pipeline, and put the preparation before it."""
         await super().load()
@@ -30,6 +32,5 @@ class Screening(SKLearnModel):  # type: ignore[misc]
             prepared[:, feature["column"]] = (prepared[:, feature["column"]] - feature["mean"]) / feature["scale"]
             return prepared
 
-        pipeline: Any = self._model
-        self._model = make_pipeline(FunctionTransformer(prepare), pipeline)
+        self._model = make_pipeline(FunctionTransformer(prepare), self._model)
         return True
