@@ -122,6 +122,8 @@ class TrafficStatus(Model):
     """Weights the gateway accepted, a dwell time ago."""
     accepted: Accepted | None = None
     """Acceptance of the present generation."""
+    unsettled_since: Time | None = None
+    """Since when a change of the route waits for its confirmation."""
     idle_since: Time | None = None
     """Since when the backend without traffic is confirmed at 0; its drain counts from here."""
 

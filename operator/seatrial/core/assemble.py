@@ -8,7 +8,7 @@ from typing import Any
 from seatrial.api.spec import ParentRef
 from seatrial.api.status import Slots, Status
 from seatrial.build.deployment import render, serving_port
-from seatrial.build.names import PORT, child_name, owner_reference
+from seatrial.build.names import PORT, child_name
 from seatrial.build.record import record
 from seatrial.build.route import Slot, http_route
 from seatrial.build.service import model_service, revision_service
@@ -105,7 +105,7 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
     route = _route(p, status)
     out = [*records, *deployments, *services, *([route] if route is not None else [])]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
-    return tuple(_owned(p, manifest) for manifest in out if _key(manifest) not in blocked)
+    return tuple(manifest for manifest in out if _key(manifest) not in blocked)
 
 
 def _record(p: Pass, revision: str, deployment: Manifest) -> Manifest:
@@ -137,11 +137,6 @@ def _route(p: Pass, status: Status) -> Manifest | None:
         parents=attach,
         slots=(Slot(a, traffic.wanted.a), Slot(b, traffic.wanted.b)),
     )
-
-
-def _owned(p: Pass, manifest: Manifest) -> Manifest:
-    owner = owner_reference(p.observed.name, p.observed.uid)
-    return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": [owner]}}
 
 
 def _key(manifest: Manifest) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
-from seatrial.api.spec import Check, OnFail
+from seatrial.api.spec import Check, OnFail, Runtime
 from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
 from seatrial.build.revision import digest
 from seatrial.core import canary, checks, clock, trial
@@ -48,30 +49,29 @@ def due(p: Pass, rollout: Rollout) -> bool:
     return left_then > timedelta(0) and clock.elapsed(rollout, p.now) >= canary.minimum_time(p, rollout)
 
 
-def situation(p: Pass, status: Status, revision: str, check: CheckStatus | None = None) -> checks.Situation:
+def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
     """What a check has to know of the trial. `revision` is the candidate, on trial or about to be."""
     rollout = status.rollout
     confirmed_at = rollout.confirmed_at if rollout is not None else None
     scrape = p.answers.scrape_interval or DEFAULT_SCRAPE
     settle = timedelta(seconds=SETTLE_SCRAPES * scrape)
-    start = (check.through if check is not None else None) or (rollout.looked_at if rollout else None) or p.now
     stable_weight = weight_of(status.traffic, status.stable, confirmed=True)
     return checks.Situation(
         namespace=p.observed.namespace,
         name=p.observed.name,
         stable=None if status.stable is None else _arm(p, status, status.stable),
         candidate=_arm(p, status, revision),
-        runtime=canary_runtime(p),
+        runtime=p.spec.runtime or Runtime.CUSTOM,
         model_name=p.spec.model.name if p.spec.model else None,
-        weight=weight_of(status.traffic, revision, confirmed=True) / parts(1),
+        weight=Decimal(weight_of(status.traffic, revision, confirmed=True)) / parts(1),
         last=rollout is not None and canary.is_last(p, rollout) and not rollout.promoting,
         concurrent=stable_weight >= CONCURRENT,
         min_samples=p.spec.analysis.min_samples,
         settled=confirmed_at is not None and p.now - confirmed_at >= settle,
-        confirmed_at=confirmed_at or p.now,
-        start=start,
+        confirmed_at=confirmed_at,
+        start=p.now,
         now=p.now,
-        interval=p.spec.analysis.interval,
+        interval=p.answers.scrape_interval,
     )
 
 
@@ -82,11 +82,6 @@ def _arm(p: Pass, status: Status, revision: str) -> checks.Arm:
     if slot is None:
         slot = "b" if slot_of(status.traffic.slots, status.stable) == "a" else "a"
     return checks.Arm(revision=revision, slot=slot, pods=pods)
-
-
-def canary_runtime(p: Pass) -> checks.Runtime:
-    """The runtime of the wanted revision."""
-    return p.spec.runtime or checks.Runtime.CUSTOM
 
 
 def opening_questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
@@ -137,7 +132,7 @@ def questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
         for question in checks.ask(
             check,
             have[check.name],
-            situation(p, status, rollout.revision, have[check.name]),
+            situation(p, status, rollout.revision),
             p.installation.presets,
         )
     ]
@@ -170,11 +165,9 @@ def look(p: Pass, status: Status) -> Status:
 
 def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckStatus:
     assert status.rollout is not None
-    seen = situation(p, status, status.rollout.revision, stored)
+    seen = situation(p, status, status.rollout.revision)
     folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
-    if folded.outcome in (Outcome.NO_DATA, Outcome.ERROR):
-        return folded.model_copy(update={"at": p.now})
-    return checks.judge(check, folded, seen).model_copy(update={"through": p.now, "at": p.now})
+    return checks.judge(check, folded, seen)
 
 
 def _act(p: Pass, status: Status) -> Status:

@@ -13,7 +13,7 @@ REMEMBERED = 16
 """Nonces kept in status: twice what the annotation holds."""
 
 
-class _Refused(Exception):
+class RefusedError(Exception):
     """A command that cannot be carried out now; the text says why."""
 
 
@@ -24,7 +24,7 @@ def obey(p: Pass, status: Status) -> Status:
             continue
         try:
             status = _ACTIONS[command.action](p, status, command)
-        except _Refused as why:
+        except RefusedError as why:
             p.event("CommandRefused", f"{command.action} by {command.by} is refused: {why}", "Warning")
         done = [command.nonce, *status.commands][:REMEMBERED]
         status = status.model_copy(update={"commands": done})
@@ -34,11 +34,11 @@ def obey(p: Pass, status: Status) -> Status:
 def _on_trial(status: Status, command: Command) -> None:
     rollout = status.rollout
     if rollout is None:
-        raise _Refused("no trial is under way")
+        raise RefusedError("no trial is under way")
     if rollout.revision != command.revision:
-        raise _Refused(f"it is meant for revision {command.revision}, on trial is {rollout.revision}")
+        raise RefusedError(f"it is meant for revision {command.revision}, on trial is {rollout.revision}")
     if rollout.back is not None:
-        raise _Refused(f"revision {rollout.revision} is already going back")
+        raise RefusedError(f"revision {rollout.revision} is already going back")
 
 
 def _pause(p: Pass, status: Status, command: Command) -> Status:
@@ -50,7 +50,7 @@ def _pause(p: Pass, status: Status, command: Command) -> Status:
 def _resume(p: Pass, status: Status, command: Command) -> Status:
     _on_trial(status, command)
     if status.paused is None:
-        raise _Refused("the trial is not paused")
+        raise RefusedError("the trial is not paused")
     p.event("Resumed", f"resumed by {command.by}{_because(command)}")
     return status.model_copy(update={"paused": None})
 
@@ -62,7 +62,7 @@ def _approve(p: Pass, status: Status, command: Command) -> Status:
     waiting = rollout.overlay is not None and rollout.overlay.kind is OverlayKind.AWAITING_APPROVAL
     gate = canary.gate(p, rollout)
     if gate is None or not waiting:
-        raise _Refused("nothing waits for an approval now")
+        raise RefusedError("nothing waits for an approval now")
     p.event("Approved", f"gate {gate} passed by {command.by}{_because(command)}")
     passed = rollout.model_copy(update={"approved": [*rollout.approved, gate]})
     return status.model_copy(update={"rollout": passed})
@@ -72,7 +72,7 @@ def _promote(p: Pass, status: Status, command: Command) -> Status:
     _on_trial(status, command)
     failing = [check for check in status.checks if check.outcome is Outcome.FAIL]
     if failing:
-        raise _Refused(f"check {failing[0].name} fails: {failing[0].message}")
+        raise RefusedError(f"check {failing[0].name} fails: {failing[0].message}")
     p.event("PromotionAsked", f"{command.by} skips the remaining exposure{_because(command)}; acceptance is judged")
     return canary.to_last_step(p, status)
 
@@ -84,9 +84,9 @@ def _abort(p: Pass, status: Status, command: Command) -> Status:
 
 def _retry(p: Pass, status: Status, command: Command) -> Status:
     if status.rejected is None:
-        raise _Refused("no revision was sent back")
+        raise RefusedError("no revision was sent back")
     if status.rejected.revision != command.revision:
-        raise _Refused(f"it is meant for revision {command.revision}, sent back was {status.rejected.revision}")
+        raise RefusedError(f"it is meant for revision {command.revision}, sent back was {status.rejected.revision}")
     p.event("Retrying", f"{command.by} has revision {command.revision} tried again{_because(command)}")
     return status.model_copy(update={"rejected": None})
 

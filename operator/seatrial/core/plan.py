@@ -44,6 +44,8 @@ from seatrial.core.traffic import (
 Rule = Callable[[Pass, Status], Status]
 
 STALLED_WAKE = timedelta(seconds=30)
+GATEWAY_PATIENCE = timedelta(seconds=10)
+"""How long a change of the route may go unconfirmed before people are told."""
 
 
 def ask(observed: Observed, now: datetime, installation: Installation) -> Questions:
@@ -336,8 +338,7 @@ def overlay(p: Pass, status: Status) -> Status:
     rollout = status.rollout
     if rollout is None or rollout.back is not None:
         return status
-    if not p.holding and rollout.exposed and p.observed.route is not None and p.observed.route.problem:
-        p.holding = f"the gateway does not take the route: {p.observed.route.problem}"
+    _hold_for_gateway(p, status)
     found = summary.overlay_of(p, status)
     old = rollout.overlay
     if found is None:
@@ -353,6 +354,17 @@ def overlay(p: Pass, status: Status) -> Status:
     elif old.message != message:
         rollout = rollout.model_copy(update={"overlay": old.model_copy(update={"message": message[:1024]})})
     return _with_rollout(status, clock.stop(rollout, p.now))
+
+
+def _hold_for_gateway(p: Pass, status: Status) -> None:
+    """A gateway that is slow is waited for; one that is slower than that is said."""
+    since, route = status.traffic.unsettled_since, p.observed.route
+    if p.settled or p.holding or since is None or route is None:
+        return
+    if p.now - since < GATEWAY_PATIENCE:
+        p.wake(since + GATEWAY_PATIENCE - p.now)
+    elif route.problem:
+        p.holding = f"the gateway does not take the route: {route.problem}"
 
 
 def advance(p: Pass, status: Status) -> Status:
@@ -425,7 +437,7 @@ def route(p: Pass, status: Status) -> Status:
     onward = step_towards(traffic, goal, settled=p.settled, direct=p.installation.unsafe_traffic)
     if onward.wanted != status.traffic.wanted:
         _say_weights(p, status, onward.wanted.a, onward.wanted.b)
-        onward = onward.model_copy(update={"accepted": None})
+        onward = onward.model_copy(update={"accepted": None, "unsettled_since": p.now})
     return status.model_copy(update={"traffic": onward})
 
 

@@ -94,19 +94,23 @@ def read(
 ) -> Reading:
     """Confirm what the gateway has accepted for long enough. `edited`: somebody changed the route by hand."""
     if route is None or edited or not as_written(model, traffic, route) or not route.accepted:
-        return Reading(traffic.model_copy(update={"accepted": None}), settled=False)
+        since = None if services(model, traffic.slots) is None else traffic.unsettled_since or now
+        waiting = {"accepted": None, "unsettled_since": since}
+        return Reading(traffic.model_copy(update=waiting), settled=False)
     accepted = traffic.accepted
     if accepted is None or accepted.generation != route.generation:
         accepted = Accepted(generation=route.generation, since=now)
     left = accepted.since + dwell - now
     if left > timedelta(0):
-        return Reading(traffic.model_copy(update={"accepted": accepted}), settled=False, wait=left)
+        since = traffic.unsettled_since or now
+        waiting = {"accepted": accepted, "unsettled_since": since}
+        return Reading(traffic.model_copy(update=waiting), settled=False, wait=left)
     idle = traffic.idle_since
     if min(traffic.wanted.a, traffic.wanted.b) > 0:
         idle = None
     elif idle is None or traffic.confirmed != traffic.wanted:
         idle = now
-    confirmed = {"accepted": accepted, "confirmed": traffic.wanted, "idle_since": idle}
+    confirmed = {"accepted": accepted, "confirmed": traffic.wanted, "idle_since": idle, "unsettled_since": None}
     return Reading(traffic.model_copy(update=confirmed), settled=True)
 
 

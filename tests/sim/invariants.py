@@ -1,0 +1,128 @@
+"""The invariants of the contract, checked after every pass of the simulated world."""
+
+from __future__ import annotations
+
+from seatrial.api.status import PARTS, Outcome, Status
+from seatrial.build.names import REVISION_LABEL, child_name
+from seatrial.core.capacity import needed
+from seatrial.core.state import Manifest, Plan, Ref
+from tests.sim.world import NAME, World
+
+
+def route_of(plan: Plan) -> Manifest | None:
+    return next((m for m in plan.apply if m["kind"] == "HTTPRoute"), None)
+
+
+def weights(route: Manifest | None) -> dict[str, int]:
+    """Weights by Service; an empty slot names the other's Service and adds nothing."""
+    out: dict[str, int] = {}
+    for ref in route["spec"]["rules"][0]["backendRefs"] if route is not None else ():
+        out[ref["name"]] = out.get(ref["name"], 0) + ref["weight"]
+    return out
+
+
+class Invariants:
+    """A watcher of a world: `world.watchers.append(Invariants())`."""
+
+    def __init__(self, *, hands_off: bool = True) -> None:
+        self.hands_off = hands_off
+        """Nobody edits or deletes our objects, so not one request may be lost."""
+        self.returning: dict[str, int] = {}
+        self.passes = 0
+
+    def __call__(self, world: World, plan: Plan) -> None:
+        self.passes += 1
+        before, after = world.status, plan.status
+        live, new = world.objects.get(Ref("HTTPRoute", NAME)), route_of(plan)
+        if new is not None:
+            self._weights_sum(new)
+            self._capacity_before_traffic(world, after, live, new)
+            self._no_direct_step(live, new)
+        self._only_a_pass_advances(before, after)
+        self._going_back_only_falls(world, before, after, new)
+        self._nothing_referenced_is_removed(world, plan)
+        self._stable_keeps_its_size(world, plan)
+        self._waiting_is_explained(after)
+        if self.hands_off:
+            assert not world.lost, f"lost requests: {dict(world.lost)}"
+
+    def _weights_sum(self, route: Manifest) -> None:
+        total = sum(weights(route).values())
+        assert total == PARTS, f"weights sum to {total}"
+
+    def _capacity_before_traffic(
+        self, world: World, status: Status, live: Manifest | None, new: Manifest
+    ) -> None:
+        was, now = weights(live), weights(new)
+        rollout = status.rollout
+        if rollout is None or status.stable is None:
+            return
+        name = child_name(NAME, rollout.revision)
+        rise = now.get(name, 0) - was.get(name, 0)
+        if rise <= 0:
+            return
+        percent = -(-now[name] * 100 // PARTS)
+        need = needed(world.resource["spec"]["replicas"], percent)
+        ready = world.ready(rollout.revision)
+        assert ready >= need, f"{percent} % for {rollout.revision} with {ready} of {need} pods ready"
+        assert rollout.back is None, "a candidate on its way back gained weight"
+
+    def _no_direct_step(self, live: Manifest | None, new: Manifest) -> None:
+        if live is None or not self.hands_off:
+            return
+        was, now = weights(live), weights(new)
+        for name in set(was) & set(now):
+            jump = (was[name] == 0) != (now[name] == 0)
+            assert not jump or max(was[name], now[name]) == 1, f"{name}: {was[name]} -> {now[name]}"
+
+    def _only_a_pass_advances(self, before: Status, after: Status) -> None:
+        old, new = before.rollout, after.rollout
+        if old is None or new is None or old.revision != new.revision:
+            return
+        advanced = new.step > old.step or (new.promoting and not old.promoting)
+        if not advanced or before.stable is None or not old.exposed or new.promote or old.steps != new.steps:
+            return
+        bad = [check for check in after.checks if check.outcome is not Outcome.PASS]
+        assert not bad, f"step {old.step} was left with {bad[0].name} at {bad[0].outcome}"
+
+    def _going_back_only_falls(
+        self, world: World, before: Status, after: Status, new: Manifest | None
+    ) -> None:
+        rollout = after.rollout
+        if rollout is None or rollout.back is None:
+            self.returning.clear()
+            return
+        if before.rollout is not None and before.rollout.back is not None and before.rollout.revision == rollout.revision:
+            assert before.rollout.back.at == rollout.back.at, "the decision to go back was taken twice"
+        if new is None:
+            return
+        weight = weights(new).get(child_name(NAME, rollout.revision), 0)
+        last = self.returning.get(rollout.revision, world.weight(rollout.revision))
+        if self.hands_off:
+            assert weight <= last, f"going back, the weight rose from {last} to {weight}"
+        self.returning[rollout.revision] = weight
+
+    def _nothing_referenced_is_removed(self, world: World, plan: Plan) -> None:
+        route = world.objects.get(Ref("HTTPRoute", NAME))
+        named = set(weights(route))
+        for proxy in world.proxies:
+            named |= {ref["name"] for ref in proxy["rules"][0]["backendRefs"]} if proxy else set()
+        selected = world.objects.get(Ref("Service", NAME), {}).get("spec", {}).get("selector", {})
+        for ref in plan.prune:
+            assert ref.name not in named or not self.hands_off, f"{ref} is removed while a proxy names it"
+            assert not ref.name.endswith(selected.get(REVISION_LABEL, "-")), f"{ref} is what Service {NAME} selects"
+
+    def _stable_keeps_its_size(self, world: World, plan: Plan) -> None:
+        stable = plan.status.stable
+        for manifest in plan.apply:
+            if manifest["kind"] == "Deployment" and manifest["metadata"]["labels"][REVISION_LABEL] == stable:
+                assert manifest["spec"]["replicas"] == world.resource["spec"]["replicas"]
+
+    def _waiting_is_explained(self, after: Status) -> None:
+        rollout = after.rollout
+        if rollout is None or rollout.overlay is None:
+            return
+        assert rollout.overlay.message, "a wait without a reason"
+        assert rollout.overlay.deadline is not None or "for ever" in rollout.overlay.message or "seatrial" in (
+            rollout.overlay.message
+        ), f"a wait with no way out: {rollout.overlay.message}"

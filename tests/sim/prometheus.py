@@ -1,0 +1,118 @@
+"""A Prometheus of the simulated world: scrapes counters, answers questions, and can misbehave."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from seatrial.core.questions import (
+    CounterQuestion,
+    Counters,
+    ExistsQuestion,
+    Failure,
+    Found,
+    InstantQuestion,
+    MetricAnswer,
+    MetricQuestion,
+    Missing,
+    NoData,
+    Series,
+    Value,
+)
+
+LOOKBACK = 60.0
+Labels = tuple[tuple[str, str], ...]
+
+
+class Weather(StrEnum):
+    """How Prometheus is today."""
+
+    FINE = "fine"
+    DOWN = "down"
+    EMPTY = "empty"
+    NAN = "NaN"
+
+
+@dataclass
+class SimPrometheus:
+    """Samples by series, scraped from counters that the world keeps."""
+
+    interval: float = 5.0
+    weather: Weather = Weather.FINE
+    series: dict[Labels, list[tuple[float, float]]] = field(default_factory=dict)
+    scraped: float = float("-inf")
+    value: float = 1.0
+    """What a query check reads."""
+    asked: int = 0
+
+    def scrape(self, now: datetime, counters: Mapping[Labels, float]) -> None:
+        """Take a sample of every counter, when it is time."""
+        at = now.timestamp()
+        if at - self.scraped < self.interval:
+            return
+        self.scraped = at
+        for labels, value in counters.items():
+            self.series.setdefault(labels, []).append((at, value))
+
+    def answer(self, questions: Iterable[MetricQuestion]) -> tuple[dict[str, MetricAnswer], float | None]:
+        """Answers by key, and the scrape interval."""
+        out = {}
+        for question in questions:
+            self.asked += 1
+            out[question.key] = self._one(question)
+        return out, self.interval if self.weather is Weather.FINE else None
+
+    def _one(self, question: MetricQuestion) -> MetricAnswer:
+        if self.weather is Weather.DOWN:
+            return Failure("Prometheus at http://prometheus:9090 refuses the connection")
+        empty = self.weather in (Weather.EMPTY, Weather.NAN)
+        match question:
+            case InstantQuestion():
+                if empty:
+                    return NoData("empty vector")
+                return Value(self.value)
+            case ExistsQuestion(selector=selector):
+                found = [] if empty else list(self._matching(selector))
+                return Found(len(found)) if found else Missing(("nearest_name",))
+            case CounterQuestion(selector=selector, start=start, end=end):
+                if empty:
+                    return Counters(())
+                first, last = start.timestamp() - LOOKBACK, end.timestamp()
+                out = []
+                for labels in self._matching(selector):
+                    inside = tuple(s for s in self.series[labels] if first < s[0] <= last)
+                    if inside:
+                        out.append(Series(dict(labels), inside))
+                return Counters(tuple(out))
+
+    def _matching(self, selector: str) -> Iterable[Labels]:
+        name, matchers = parse_selector(selector)
+        for labels in sorted(self.series):
+            have = dict(labels)
+            if have["__name__"] == name and all(ok(have.get(label, "")) for label, ok in matchers):
+                yield labels
+
+
+def parse_selector(selector: str) -> tuple[str, list[tuple[str, object]]]:
+    """The metric name and (label, predicate) pairs of a vector selector without a range."""
+    found = re.fullmatch(r"\s*([a-zA-Z_:][\w:]*)\s*(?:\{(.*)\})?\s*", selector, re.DOTALL)
+    assert found is not None, selector
+    matchers: list[tuple[str, object]] = []
+    for label, operator, raw in re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"', found[2] or ""):
+        value = raw.replace(r"\\", "\\")
+        matchers.append((label, _predicate(operator, value)))
+    return found[1], matchers
+
+
+def _predicate(operator: str, value: str) -> object:
+    if operator == "=":
+        return lambda have: have == value
+    if operator == "!=":
+        return lambda have: have != value
+    pattern = re.compile(value)
+    if operator == "=~":
+        return lambda have: pattern.fullmatch(have) is not None
+    return lambda have: pattern.fullmatch(have) is None

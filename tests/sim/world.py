@@ -1,0 +1,636 @@
+"""The simulated world: an API server's objects, controllers, three proxies, clients, and the operator.
+
+It drives the real planner through the real parsers, builders and fingerprints. Only what the cluster does
+is simulated: pods start and die, the gateway accepts, each proxy learns of a route at its own time,
+clients send requests at a constant rate and count what they lose.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from seatrial.api.status import PARTS, Status, Written
+from seatrial.build.fingerprint import fingerprint
+from seatrial.build.names import (
+    COMMANDS,
+    MODEL_LABEL,
+    REVISION_LABEL,
+    child_name,
+    owner_reference,
+)
+from seatrial.build.overlay import owned
+from seatrial.build.revision import revision
+from seatrial.cluster.parse import (
+    parse_record,
+    parse_route,
+    parse_spec,
+    parse_status,
+    parse_workload,
+)
+from seatrial.core.commands import Action, Command, append
+from seatrial.core.outcome import ApplyOutcome
+from seatrial.core.plan import after_apply, ask, plan
+from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
+from seatrial.core.state import Event, Installation, Manifest, Observed, Plan, Ref
+from seatrial.metrics import presets
+from tests.sim.prometheus import Labels, SimPrometheus, Weather
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+NAMESPACE, NAME = "models", "fraud"
+EDGES_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000)
+GONE = timedelta(seconds=8)
+"""How long a leaving pod goes on answering: its preStop sleep."""
+
+
+@dataclass
+class Behaviour:
+    """How the pods of one image behave."""
+
+    start: float = 3.0
+    errors: float = 0.0
+    """Share of requests answered 500."""
+    slow: float = 0.0
+    """Share of requests that take 400 ms instead of 20."""
+    errors_from: int = 0
+    """Requests served before the errors begin."""
+    crash_after: float | None = None
+    """Seconds after its start at which a container dies, again and again."""
+    image_error: str = ""
+    unschedulable: str = ""
+    pulling: float = 0.0
+    """Seconds in ContainerCreating before it starts."""
+    preflight: str = ""
+    """The first difference that recorded requests would show."""
+
+
+@dataclass
+class SimPod:
+    name: str
+    revision: str
+    image: str
+    template: str
+    created: datetime
+    gone_at: datetime | None = None
+    restarts: int = 0
+    killed: bool = False
+
+    def manifest(self, now: datetime, behaviour: Behaviour) -> Manifest:
+        ready = self.ready(now, behaviour)
+        waiting: dict[str, str] | None = None
+        age = (now - self.created).total_seconds()
+        conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+        if behaviour.unschedulable:
+            conditions.append(
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "Unschedulable",
+                    "message": behaviour.unschedulable,
+                }
+            )
+        elif behaviour.image_error:
+            waiting = {"reason": "ImagePullBackOff", "message": behaviour.image_error}
+        elif age < behaviour.pulling:
+            waiting = {"reason": "ContainerCreating"}
+        elif self.crashed(now, behaviour):
+            waiting = {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}
+        container: dict[str, Any] = {
+            "name": "model",
+            "restartCount": self.restart_count(now, behaviour),
+            "imageID": "" if waiting else f"{self.image}@sha256:0",
+            "state": {"waiting": waiting} if waiting else {"running": {}},
+        }
+        if container["restartCount"]:
+            container["lastState"] = {"terminated": {"exitCode": 1, "reason": "Error"}}
+        out: Manifest = {
+            "metadata": {
+                "name": self.name,
+                "creationTimestamp": self.created.isoformat(),
+                "labels": {MODEL_LABEL: NAME, REVISION_LABEL: self.revision},
+                "ownerReferences": [
+                    {"kind": "ReplicaSet", "name": child_name(NAME, self.revision) + "-x", "controller": True}
+                ],
+            },
+            "spec": {"containers": [{"name": "model"}]},
+            "status": {"podIP": "198.18.0.9", "conditions": conditions, "containerStatuses": [container]},
+        }
+        if self.gone_at is not None:
+            out["metadata"]["deletionTimestamp"] = now.isoformat()
+        return out
+
+    def crashed(self, now: datetime, behaviour: Behaviour) -> bool:
+        if behaviour.crash_after is None:
+            return False
+        return (now - self.created).total_seconds() >= behaviour.crash_after
+
+    def restart_count(self, now: datetime, behaviour: Behaviour) -> int:
+        if behaviour.crash_after is None:
+            return self.restarts
+        age = (now - self.created).total_seconds()
+        return self.restarts + max(0, min(5, int((age - behaviour.crash_after) // 5)))
+
+    def ready(self, now: datetime, behaviour: Behaviour) -> bool:
+        if behaviour.image_error or behaviour.unschedulable or self.killed or self.crashed(now, behaviour):
+            return False
+        return (now - self.created).total_seconds() >= behaviour.pulling + behaviour.start
+
+    def answers(self, now: datetime, behaviour: Behaviour) -> bool:
+        """Whether a request sent to it now is answered: a leaving pod still does."""
+        return self.ready(now, behaviour) and (self.gone_at is None or now < self.gone_at)
+
+
+def base_spec(**changes: Any) -> dict[str, Any]:
+    """A spec with everything small and quick."""
+    spec: dict[str, Any] = {
+        "replicas": 4,
+        "suspend": False,
+        "runtime": "MLServer",
+        "model": {"name": "fraud"},
+        "template": {"spec": {"containers": [{"name": "model", "image": "fraud:v1"}]}},
+        "traffic": {"hostnames": ["fraud.example.com"], "drain": "30s"},
+        "strategy": {
+            "stages": [
+                {
+                    "canary": {
+                        "steps": [
+                            {"weight": 5, "minDuration": "1m"},
+                            {"weight": 25, "minDuration": "1m"},
+                            {"weight": 50, "minDuration": "1m"},
+                        ]
+                    }
+                }
+            ]
+        },
+        "analysis": {"interval": "15s", "minSamples": 200},
+        "progressDeadline": "2m",
+    }
+    spec.update(changes)
+    return spec
+
+
+class World:
+    """Everything there is, at `now`. `step()` lets a second pass and everybody do their work."""
+
+    def __init__(self, *, rate: float = 200.0, seed: int = 1, spec: dict[str, Any] | None = None) -> None:
+        self.random = random.Random(seed)
+        self.now = START
+        self.rate = rate
+        self.resource: Manifest = {
+            "metadata": {
+                "name": NAME,
+                "namespace": NAMESPACE,
+                "uid": "uid-1",
+                "generation": 1,
+                "creationTimestamp": START.isoformat(),
+                "annotations": {},
+            },
+            "spec": spec or base_spec(),
+            "status": {},
+        }
+        self.objects: dict[Ref, Manifest] = {}
+        self.pods: list[SimPod] = []
+        self.behaviours: dict[str, Behaviour] = {}
+        self.quota = ""
+        self.template_refused = ""
+        self.gateway_up = True
+        self.gateway_problem = ""
+        self.foreign: tuple[Ref, ...] = ()
+        self.proxies: list[Manifest | None] = [None, None, None]
+        self.proxy_lag = [0.1, 0.4, 1.2]
+        self._route_changes: list[tuple[datetime, Manifest | None]] = []
+        self.prometheus = SimPrometheus()
+        self.counters: Counter[Labels] = Counter()
+        self.served: Counter[str] = Counter()
+        self.installation = Installation(
+            gateway=("gateways", "gateway"), prometheus="http://prometheus:9090", presets=presets.load()
+        )
+        self.sent = 0
+        self.lost: Counter[str] = Counter()
+        self.user_errors = 0
+        self.story: list[str] = []
+        self.events: list[Event] = []
+        self.writes = 0
+        self.status_writes = 0
+        self.wake_at: datetime | None = START
+        self.operator_up = True
+        self.conflict_next = False
+        self.crash_after_apply = False
+        self.watchers: list[Callable[[World, Plan], None]] = []
+        self.open = False
+        """Clients begin once the address works."""
+        self._serial = 0
+        self._carry = 0.0
+        self._seen: object = None
+
+    # -- people ---------------------------------------------------------------------------------------------------
+
+    def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """`kubectl edit`."""
+        spec = copy.deepcopy(self.resource["spec"])
+        change(spec)
+        if spec != self.resource["spec"]:
+            self.resource["spec"] = spec
+            self.resource["metadata"]["generation"] += 1
+
+    def image(self, name: str, behaviour: Behaviour | None = None) -> str:
+        """Ask for another image; returns its revision."""
+        if behaviour is not None:
+            self.behaviours[name] = behaviour
+        self.edit(lambda spec: spec["template"]["spec"]["containers"][0].update(image=name))
+        self.tell(f"kubectl: image {name} (revision {self.wanted})")
+        return self.wanted
+
+    def command(self, action: Action, revision: str, *, by: str = "ann", reason: str = "") -> None:
+        """A command as the CLI writes it."""
+        self._serial += 1
+        notes = self.resource["metadata"]["annotations"]
+        line = Command(f"n{self._serial}", action, revision, by, reason)
+        notes[COMMANDS] = append(notes.get(COMMANDS, ""), line)
+        self.tell(f"{by}: {action} {revision}")
+
+    def tell(self, sentence: str) -> None:
+        """A line of the transcript."""
+        at = int((self.now - START).total_seconds())
+        self.story.append(f"{at // 60:02d}:{at % 60:02d}  {sentence}")
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> str:
+        return revision(self.resource["spec"])
+
+    @property
+    def status(self) -> Status:
+        return parse_status(self.resource["status"])
+
+    def weight(self, name: str) -> int:
+        """A revision's weight in the route as it is, in parts."""
+        route = self.objects.get(Ref("HTTPRoute", NAME))
+        if route is None:
+            return 0
+        refs = route["spec"]["rules"][0]["backendRefs"]
+        return sum(ref["weight"] for ref in refs if ref["name"] == child_name(NAME, name))
+
+    def behaviour(self, image: str) -> Behaviour:
+        return self.behaviours.setdefault(image, Behaviour())
+
+    def ready(self, name: str) -> int:
+        return sum(
+            1
+            for pod in self.pods
+            if pod.revision == name and pod.gone_at is None and pod.ready(self.now, self.behaviour(pod.image))
+        )
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def run(self, seconds: float, *, until: Callable[[World], bool] | None = None) -> bool:
+        """Let time pass; True once `until` holds."""
+        for _ in range(int(seconds)):
+            self.step()
+            if until is not None and until(self):
+                return True
+        return until is None
+
+    def step(self, seconds: float = 1.0) -> None:
+        """One second: pods, gateway, proxies, clients, Prometheus, operator."""
+        self.now += timedelta(seconds=seconds)
+        self._deployments()
+        self._gateway()
+        self._clients(seconds)
+        self.prometheus.scrape(self.now, self.counters)
+        if self.operator_up:
+            for _ in range(8):
+                if not self._due() or not self.reconcile():
+                    break
+
+    def _due(self) -> bool:
+        picture = self._picture()
+        if picture != self._seen:
+            self._seen = picture
+            return True
+        return self.wake_at is not None and self.now >= self.wake_at
+
+    def _picture(self) -> object:
+        pods = tuple(
+            (pod.name, pod.gone_at is None, pod.ready(self.now, self.behaviour(pod.image)), pod.restarts)
+            for pod in self.pods
+        )
+        versions = tuple(sorted((str(ref), obj["metadata"]["resourceVersion"]) for ref, obj in self.objects.items()))
+        resource = self.resource["metadata"]
+        route = self.objects.get(Ref("HTTPRoute", NAME), {}).get("status")
+        return (pods, versions, resource["generation"], tuple(resource["annotations"].items()), str(route))
+
+    # -- the cluster's controllers --------------------------------------------------------------------------------
+
+    def _deployments(self) -> None:
+        self.pods = [pod for pod in self.pods if pod.gone_at is None or self.now < pod.gone_at + GONE]
+        wanted: set[str] = set()
+        for ref, obj in self.objects.items():
+            if ref.kind != "Deployment":
+                continue
+            name = obj["metadata"]["labels"][REVISION_LABEL]
+            wanted.add(name)
+            image = obj["spec"]["template"]["spec"]["containers"][0]["image"]
+            template = fingerprint({"kind": "x", "spec": obj["spec"]["template"]})[:8]
+            mine = [pod for pod in self.pods if pod.revision == name and pod.gone_at is None]
+            fresh = [pod for pod in mine if pod.template == template]
+            stale = [pod for pod in mine if pod.template != template]
+            replicas = obj["spec"]["replicas"]
+            for _ in range(replicas - len(fresh)):
+                if self.quota:
+                    break
+                self._serial += 1
+                self.pods.append(
+                    SimPod(f"{ref.name}-{template}-{self._serial:04d}", name, image, template, self.now)
+                )
+            ready = sum(1 for pod in fresh if pod.ready(self.now, self.behaviour(pod.image)))
+            for pod in stale[: max(0, len(stale) - max(0, replicas - ready))]:
+                pod.gone_at = self.now + GONE
+            for pod in fresh[replicas:]:
+                pod.gone_at = self.now + GONE
+        for pod in self.pods:
+            if pod.revision not in wanted and pod.gone_at is None:
+                pod.gone_at = self.now + GONE
+
+    def kill_pods(self, name: str) -> None:
+        """All pods of a revision die at once and are made anew."""
+        self.pods = [pod for pod in self.pods if pod.revision != name]
+
+    def _gateway(self) -> None:
+        route = self.objects.get(Ref("HTTPRoute", NAME))
+        if not self.gateway_up:
+            return
+        if route is not None:
+            generation = route["metadata"]["generation"]
+            route["status"] = {
+                "parents": [
+                    {
+                        "parentRef": parent,
+                        "conditions": [
+                            {"type": "Accepted", "status": "True", "observedGeneration": generation},
+                            {"type": "ResolvedRefs", "status": "True", "observedGeneration": generation},
+                        ],
+                    }
+                    for parent in route["spec"]["parentRefs"]
+                ]
+            }
+        shown = None if route is None else copy.deepcopy(route["spec"])
+        if not self._route_changes or self._route_changes[-1][1] != shown:
+            self._route_changes.append((self.now, shown))
+        for index, lag in enumerate(self.proxy_lag):
+            known = [spec for at, spec in self._route_changes if (self.now - at).total_seconds() >= lag]
+            before = self.proxies[index]
+            after = known[-1] if known else before
+            if before is not None and after is not None and before != after:
+                self._cluster_changes(before, after)
+            self.proxies[index] = after
+        del self._route_changes[:-8]
+
+    def _cluster_changes(self, before: Manifest, after: Manifest) -> None:
+        """A backend that jumps between 0 and n, or changes its Service under traffic, loses requests."""
+        for old, new in zip(
+            before["rules"][0]["backendRefs"], after["rules"][0]["backendRefs"], strict=False
+        ):
+            if (old["weight"] == 0) != (new["weight"] == 0) and max(old["weight"], new["weight"]) > 1:
+                self.lost["direct step"] += 1
+            if old["name"] != new["name"] and old["weight"] > 0:
+                self.lost["service changed under traffic"] += 1
+
+    # -- clients --------------------------------------------------------------------------------------------------
+
+    def _clients(self, seconds: float) -> None:
+        self.open = self.open or all(proxy is not None for proxy in self.proxies)
+        if not self.open:
+            return
+        self._carry += self.rate * seconds
+        count = int(self._carry)
+        self._carry -= count
+        for index, proxy in enumerate(self.proxies):
+            share = count // 3 + (1 if index < count % 3 else 0)
+            self.sent += share
+            if proxy is None:
+                self.lost["no route"] += share
+                continue
+            self._send(proxy["rules"][0]["backendRefs"], share)
+
+    def _send(self, refs: list[Manifest], count: int) -> None:
+        total = sum(ref["weight"] for ref in refs)
+        if total == 0:
+            self.lost["weights 0/0"] += count
+            return
+        first = self._binomial(count, refs[0]["weight"] / total)
+        for position, (ref, share) in enumerate(zip(refs, (first, count - first), strict=False)):
+            if share == 0:
+                continue
+            self._backend(position, ref["name"], share)
+
+    def _backend(self, position: int, service: str, count: int) -> None:
+        cluster = f"httproute/{NAMESPACE}/{NAME}/rule/0/backend/{position}"
+        selector = self.objects.get(Ref("Service", service), {}).get("spec", {}).get("selector")
+        pods = [
+            pod
+            for pod in self.pods
+            if selector is not None
+            and pod.revision == selector.get(REVISION_LABEL)
+            and pod.answers(self.now, self.behaviour(pod.image))
+        ]
+        if not pods:
+            self.lost[f"no pod behind {service}"] += count
+            self._count(cluster, count, errors=count, slow=0)
+            return
+        behaviour = self.behaviour(pods[0].image)
+        name = pods[0].revision
+        self.served[name] += count
+        bad = behaviour.errors if self.served[name] > behaviour.errors_from else 0.0
+        errors, slow = self._binomial(count, bad), self._binomial(count, behaviour.slow)
+        self.user_errors += errors
+        self._count(cluster, count, errors=errors, slow=slow)
+
+    def _binomial(self, count: int, share: float) -> int:
+        if share <= 0 or count == 0:
+            return 0
+        if share >= 1:
+            return count
+        return sum(self.random.random() < share for _ in range(count))
+
+    def _count(self, cluster: str, count: int, *, errors: int, slow: int) -> None:
+        base = (("envoy_cluster_name", cluster), ("namespace", "envoy-gateway-system"), ("pod", "envoy-0"))
+
+        def add(metric: str, value: float, **labels: str) -> None:
+            self.counters[tuple(sorted((("__name__", metric), *base, *labels.items())))] += value
+
+        for name in ("envoy_cluster_upstream_rq_completed", "envoy_cluster_upstream_rq_total"):
+            add(name, count)
+        add("envoy_cluster_upstream_rq_xx", count - errors, envoy_response_code_class="2")
+        if errors:
+            add("envoy_cluster_upstream_rq_xx", errors, envoy_response_code_class="5")
+        for edge in EDGES_MS:
+            quick = count - slow if edge >= 25 else 0
+            late = slow if edge >= 500 else 0
+            add("envoy_cluster_upstream_rq_time_bucket", quick + late, le=f"{edge:g}")
+        add("envoy_cluster_upstream_rq_time_bucket", count, le="+Inf")
+        add("envoy_cluster_upstream_rq_time_count", count)
+
+    # -- the operator ---------------------------------------------------------------------------------------------
+
+    def observe(self) -> Observed:
+        metadata = self.resource["metadata"]
+        spec, invalid = parse_spec(self.resource["spec"])
+        status = self.status
+        written = {entry.ref: entry for entry in status.written}
+        pods = [pod.manifest(self.now, self.behaviour(pod.image)) for pod in self.pods]
+        workloads, records, services, route = {}, {}, {}, None
+        for ref, obj in self.objects.items():
+            match ref.kind:
+                case "Deployment":
+                    if self.quota:
+                        failure = {"type": "ReplicaFailure", "status": "True", "message": self.quota}
+                        found = parse_workload(NAME, {**obj, "status": {"conditions": [failure]}}, pods)
+                    else:
+                        found = parse_workload(NAME, obj, pods)
+                    if found is not None:
+                        workloads[found.revision] = found
+                case "ControllerRevision":
+                    record = parse_record(obj)
+                    if record is not None:
+                        records[record.revision] = record
+                case "Service":
+                    services[ref.name] = obj["spec"]["selector"]
+                case "HTTPRoute":
+                    route = parse_route(obj)
+        edited = tuple(
+            ref
+            for ref, obj in self.objects.items()
+            if str(ref) in written and written[str(ref)].live != fingerprint(obj)
+        )
+        return Observed(
+            name=NAME,
+            namespace=NAMESPACE,
+            uid=metadata["uid"],
+            generation=metadata["generation"],
+            created=START,
+            deleting=False,
+            spec=spec,
+            raw_spec=self.resource["spec"],
+            status=status,
+            commands=metadata["annotations"].get(COMMANDS, ""),
+            invalid=invalid,
+            records=records,
+            workloads=workloads,
+            services=services,
+            route=route,
+            edited=edited,
+            foreign=self.foreign,
+            gateway_problem=self.gateway_problem,
+        )
+
+    def answers(self, questions: Questions) -> Answers:
+        metrics, scrape = self.prometheus.answer(questions.metrics)
+        dry_run = DryRunAnswer(refused=self.template_refused) if questions.dry_run else None
+        preflight = None
+        if questions.preflight is not None:
+            image = next(p.image for p in self.pods if p.revision == questions.preflight.revision)
+            difference = self.behaviour(image).preflight
+            pods = len(questions.preflight.pods)
+            preflight = PreflightAnswer(
+                passed=not difference,
+                message=difference or f"40 recorded requests answered as expected by {pods} pods",
+            )
+        return Answers(metrics=metrics, dry_run=dry_run, preflight=preflight, scrape_interval=scrape)
+
+    def reconcile(self) -> bool:
+        """One pass; True when it changed the picture."""
+        observed = self.observe()
+        questions = ask(observed, self.now, self.installation)
+        decided = plan(observed, self.answers(questions), self.now, self.installation)
+        again = plan(observed, self.answers(questions), self.now, self.installation)
+        assert decided == again, "the same inputs gave another plan"
+        for watcher in self.watchers:
+            watcher(self, decided)
+        if self.conflict_next:
+            self.conflict_next = False
+            self.wake_at = self.now + timedelta(seconds=1)
+            return False
+        outcome = self._apply(decided)
+        if self.crash_after_apply:
+            self.crash_after_apply = False
+            self.wake_at = self.now
+            return True
+        status = after_apply(decided, outcome, self.now)
+        wire = status.wire()
+        if wire != self.resource["status"]:
+            self.resource["status"] = wire
+            self.status_writes += 1
+            for event in decided.events:
+                self.events.append(event)
+                self.tell(f"{event.reason}: {event.message}")
+        self.wake_at = None if decided.wake_in is None else self.now + decided.wake_in
+        return outcome.changed
+
+    def _apply(self, decided: Plan) -> ApplyOutcome:
+        before = {entry.ref: entry for entry in self.status.written}
+        written: dict[str, Written] = dict(before)
+        changed = False
+        for manifest in decided.apply:
+            ref = Ref(manifest["kind"], manifest["metadata"]["name"])
+            wanted = owned(manifest, owner_reference(NAME, self.resource["metadata"]["uid"]))
+            live = self.objects.get(ref)
+            intent = fingerprint(wanted)
+            entry = before.get(str(ref))
+            same = live is not None and entry is not None and entry.intent == intent
+            if not same or (live is not None and entry is not None and entry.live != fingerprint(live)):
+                self._store(ref, wanted)
+                changed = True
+            elif live is not None and ref.kind == "Deployment":
+                if live["spec"]["replicas"] != wanted["spec"]["replicas"]:
+                    self._store(ref, {**live, "spec": {**live["spec"], "replicas": wanted["spec"]["replicas"]}})
+                    changed = True
+            written[str(ref)] = Written(ref=str(ref), intent=intent, live=fingerprint(self.objects[ref]))
+        for ref in decided.prune:
+            changed |= self.objects.pop(ref, None) is not None
+            written.pop(str(ref), None)
+            self.writes += 1
+        exist = {str(ref) for ref in self.objects}
+        left = tuple(sorted((e for e in written.values() if e.ref in exist), key=lambda e: e.ref))
+        return ApplyOutcome(written=left, changed=changed)
+
+    def _store(self, ref: Ref, manifest: Mapping[str, Any]) -> None:
+        live = self.objects.get(ref)
+        new = copy.deepcopy(dict(manifest))
+        metadata = new["metadata"]
+        self._serial += 1
+        metadata["resourceVersion"] = str(self._serial)
+        metadata["uid"] = live["metadata"]["uid"] if live else f"uid-{self._serial}"
+        generation = live["metadata"]["generation"] if live else 0
+        metadata["generation"] = generation + (live is None or live.get("spec") != new.get("spec"))
+        if live is not None and "status" in live:
+            new["status"] = live["status"]
+        self.objects[ref] = new
+        self.writes += 1
+
+    def hand_edit(self, ref: Ref, change: Callable[[Manifest], None]) -> None:
+        """Somebody edits one of our objects."""
+        live = copy.deepcopy(self.objects[ref])
+        change(live)
+        self._store(ref, live)
+        self.tell(f"somebody edits {ref}")
+
+    def hand_delete(self, ref: Ref) -> None:
+        """Somebody deletes one of our objects."""
+        self.objects.pop(ref, None)
+        self.tell(f"somebody deletes {ref}")
+
+
+def settled(world: World) -> bool:
+    """Nothing is under way: no trial, no weight beside stable's."""
+    status = world.status
+    return status.rollout is None and status.stable is not None and world.weight(status.stable) == PARTS
+
+
+__all__ = ["Behaviour", "Weather", "World", "base_spec", "settled"]
