@@ -30,7 +30,7 @@ EVERYTHING: dict[str, Any] = {
     },
     "gateway": "gateways/public",
     "workers": 4,
-    "log": {"format": "text"},
+    "log": {"format": "text", "level": "debug"},
     "image": {"repository": "registry.example.com/seatrial", "digest": "sha256:" + "a" * 64},
     "imagePullSecrets": [{"name": "pull"}],
     "replicas": 2,
@@ -159,18 +159,24 @@ def test_probes_and_metrics_are_where_the_operator_serves_them(chart: helm_pytho
     assert annotations["prometheus.io/path"] == "/metrics"
 
 
-def test_an_upgrade_never_waits_for_two_operators_at_once(chart: helm_python.Chart) -> None:
-    """The new pod can do nothing before the old one lets go of the Lease."""
+def test_an_upgrade_starts_the_next_before_the_last_leaves(chart: helm_python.Chart) -> None:
+    """The next one stands by until the Lease is free: there is a gap of a renewal, not of a start."""
     strategy = only(render(chart), "Deployment")["spec"]["strategy"]
-    assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
 def test_settings_become_flags(chart: helm_python.Chart) -> None:
-    assert container(chart)["args"] == ["run", f"--lease-namespace={NAMESPACE}", "--log-format=json"]
+    assert container(chart)["args"] == [
+        "run",
+        f"--lease-namespace={NAMESPACE}",
+        "--log-format=json",
+        "--log-level=info",
+    ]
     assert container(chart, EVERYTHING)["args"] == [
         "run",
         f"--lease-namespace={NAMESPACE}",
         "--log-format=text",
+        "--log-level=debug",
         "--prometheus-url=http://prometheus.monitoring:9090",
         "--prometheus-header=X-Scope-OrgID=@/etc/seatrial/headers/0/value",
         "--gateway=gateways/public",
