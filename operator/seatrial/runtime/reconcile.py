@@ -97,6 +97,7 @@ class Reconciler:
         self._poster = Poster(client, instance=instance)
         self.preflight = Preflight(client, wake)
         self._wrote: defaultdict[Key, int] = defaultdict(int)
+        self._said: dict[Key, tuple[str, ...]] = {}
         self.expected: dict[Key, str] = {}
         """Hash of the status that was stored last, to know our own write when the watch brings it back."""
 
@@ -138,7 +139,10 @@ class Reconciler:
         answers = await self._answer(view, questions)
         decided = plan(observed, answers, now, self._installation)
         for note in decided.notes:
-            logger.info("%s", note, extra=_about(key))
+            # A sentence is news once; a pass that comes to the same one again says it only to who asks.
+            news = note not in self._said.get(key, ())
+            logger.log(logging.INFO if news else logging.DEBUG, "%s", note, extra=_about(key))
+        self._said[key] = decided.notes
         outcome = await self._applier.apply(view, decided)
         status = after_apply(decided, outcome, now)
         self.expected[key] = digest(status.wire(), 16)
@@ -168,6 +172,7 @@ class Reconciler:
             self._wake(other)
         self._ledger.drop(key)
         self._wrote.pop(key, None)
+        self._said.pop(key, None)
         self.expected.pop(key, None)
         self.preflight.forget(key)
         self._telemetry.forget(key)

@@ -1,0 +1,53 @@
+"""What the operator asks of the API server, for the chart's roles and the test that holds them together.
+
+One entry is one right that some line of code uses. A right that nothing uses is a right too many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seatrial.api.base import GROUP, PLURAL
+
+GATEWAY_GROUP = "gateway.networking.k8s.io"
+
+Scope = Literal["models", "gateways", "lease"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """One verb on one resource.
+
+    `models`: in every namespace that is watched (all of them, cluster-wide). `gateways`: wherever the
+    Gateways are; the operator says so in status where it lacks it. `lease`: in the Lease's namespace.
+    """
+
+    group: str
+    resource: str
+    verb: str
+    scope: Scope
+
+
+def _rights(group: str, resource: str, verbs: str, scope: Scope = "models") -> tuple[Right, ...]:
+    return tuple(Right(group, resource, verb, scope) for verb in verbs.split())
+
+
+RIGHTS: tuple[Right, ...] = (
+    # The resource itself: its spec is never written.
+    *_rights(GROUP, PLURAL, "get list watch"),
+    *_rights(GROUP, f"{PLURAL}/status", "patch"),
+    # blockOwnerDeletion in our ownerReferences, where OwnerReferencesPermissionEnforcement is on.
+    *_rights(GROUP, f"{PLURAL}/finalizers", "update"),
+    # What it owns.
+    *_rights("apps", "deployments", "get list watch create update patch delete"),
+    *_rights("apps", "controllerrevisions", "get list watch create update delete"),
+    *_rights("", "services", "get list watch create update delete"),
+    *_rights(GATEWAY_GROUP, "httproutes", "get list watch create update delete"),
+    # What it only looks at.
+    *_rights("", "pods", "list watch"),
+    *_rights("", "configmaps", "get"),
+    *_rights(GATEWAY_GROUP, "gateways", "get list watch", "gateways"),
+    *_rights("", "events", "create"),
+    *_rights("coordination.k8s.io", "leases", "get create update", "lease"),
+)
