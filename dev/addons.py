@@ -76,20 +76,25 @@ class Kubectl:
         self.run("apply", "--server-side", "--force-conflicts", "--field-manager=seatrial-dev", "-f", "-", stdin=text)
 
 
+def install_definitions(kubectl: Kubectl) -> None:
+    """Apply what needs no image: namespaces, and the resources of the Gateway API and of Envoy Gateway."""
+    crds = gateway_manifests() / "crds.yaml"
+    kubectl.apply(_manifest("namespaces", {}))
+    kubectl.apply(crds.read_text(encoding="utf-8"))
+    kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(crds))
+
+
 def install(kubectl: Kubectl, exposure: Exposure) -> None:
-    """Apply everything; `wait` sees it through. May be repeated."""
+    """Apply everything that runs, once the images are there; `wait` sees it through.
+
+    A pod that finds its image missing is tried again only ten seconds later.
+    """
     values = exposure.values()
-    kubectl.apply(_manifest("namespaces", values))
-    chart = gateway_manifests()
-    # The certificate job and the pods' images take longest, so they go first.
-    kubectl.apply((chart / "control-plane.yaml").read_text(encoding="utf-8"))
-    own = [_manifest("prometheus", values)]
+    names = ["gateway", "prometheus"]
     if exposure.dns_service is not None:
-        own.append(_manifest("coredns", values))
-    kubectl.apply("\n---\n".join(own))
-    kubectl.apply((chart / "crds.yaml").read_text(encoding="utf-8"))
-    kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(chart / "crds.yaml"))
-    kubectl.apply(_manifest("gateway", values))
+        names.append("coredns")
+    chart = (gateway_manifests() / "control-plane.yaml").read_text(encoding="utf-8")
+    kubectl.apply("\n---\n".join([chart, *(_manifest(name, values) for name in names)]))
 
 
 def wait(kubectl: Kubectl, seconds: float = 120) -> None:

@@ -53,6 +53,7 @@ def up(name: str, state: Path) -> tuple[Path, str, str]:
     for archive in archives:
         load(name, archive)
     kubectl = addons.Kubectl(kubeconfig)
+    addons.install_definitions(kubectl)
     addons.install(kubectl, addons.Exposure(GATEWAY_PORT, PROMETHEUS_PORT))
     addons.wait(kubectl)
     gateway, prometheus = (_host_port(command, name, port) for port in (GATEWAY_PORT, PROMETHEUS_PORT))

@@ -70,9 +70,10 @@ def up(state: Path) -> Path:
     _wait_for(lambda: api_server(state, part).ready(admin), state, "kube-apiserver", 60)
     progress.say("the API server answers")
     kubectl = addons.Kubectl(kubeconfig)
-    addons.install(kubectl, addons.Exposure(dns_service=part.dns_service))
+    addons.install_definitions(kubectl)
     importing.join()
-    progress.say("addons applied, images loaded")
+    progress.say("the images are loaded")
+    addons.install(kubectl, addons.Exposure(dns_service=part.dns_service))
     addons.wait(kubectl)
     return kubeconfig
 
