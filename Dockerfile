@@ -17,8 +17,10 @@ RUN python3 -m venv /installer \
 
 FROM ${BASE}
 COPY --from=build /opt/seatrial /opt/seatrial
+# USER, since the number has no line in /etc/passwd, and Kopf asks who it is.
 ENV PATH=/opt/seatrial/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \
+    USER=seatrial \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 LABEL org.opencontainers.image.title="seatrial" \
