@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
 
+from seatrial.api import rules
 from seatrial.api.lint import Finding, Severity, is_ours
 from seatrial.api.lint import lint as lint_document
+from seatrial.api.spec import Check
+from seatrial.core import promql
 
 OK = 0
 FOUND = 1
@@ -108,14 +111,26 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _check(file: str, node: yaml.Node, document: dict[str, Any]) -> Iterable[_Place]:
+def _check(file: str, node: yaml.Node, document: dict[str, Any]) -> Iterator[_Place]:
     try:
         json.dumps(document, allow_nan=False)
     except (TypeError, ValueError) as error:
         yield _Place(file, node.start_mark.line + 1, _title(document), Finding("", f"this is not JSON: {error}"))
         return
-    for finding in lint_document(document):
+    for finding in (*lint_document(document), *_queries(document)):
         yield _Place(file, _line(node, finding.path), _title(document), finding)
+
+
+def _queries(document: dict[str, Any]) -> Iterator[Finding]:
+    """What the operator's judge of PromQL would say; a query without any place holder has its own finding already."""
+    metadata = document.get("metadata")
+    namespace = metadata.get("namespace", "default") if isinstance(metadata, dict) else "default"
+    for path, check in rules.instances(document, "spec.analysis.checks[]"):
+        query = check.get("query") if isinstance(check, dict) else None
+        if isinstance(query, str) and ("$selector" in query or "$namespace" in query):
+            asked = Check.model_construct(name=str(check.get("name", "")), query=query)
+            for problem in promql.problems(asked, str(namespace)):
+                yield Finding(f"{path}.query", problem)
 
 
 def _line(node: yaml.Node, path: str) -> int:

@@ -1,0 +1,192 @@
+"""Asking the operator for something: is it sensible, write it down, see what became of it."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TextIO
+
+from seatrial.cli.access import COMMANDS, Cluster, HttpError, Object
+from seatrial.cli.errors import CLUSTER, NOT_YET, OK, SENT_BACK, CliError
+from seatrial.cli.reading import Reading, parse_time
+from seatrial.cli.story import headline, paused, share
+from seatrial.core.commands import Action, Command, append
+
+ATTEMPTS = 10
+"""Times the annotation is written again when the object changed meanwhile; status changes often in a trial."""
+PATIENCE = 10.0
+"""Seconds to wait for the operator to react."""
+POLL = 0.3
+EVENT_PATIENCE = 3.0
+"""Seconds to wait for the event that explains a refusal; events are posted after the status."""
+
+
+class Pointless(Exception):  # noqa: N818 - not an error
+    """What was asked for is the case already."""
+
+
+def target(r: Reading, action: Action) -> str:
+    """The revision that this action is about now.
+
+    Raises CliError with the reason where the action makes no sense in this phase, and Pointless where
+    nothing would change. The operator decides again by itself: this only spares people the wait.
+    """
+    if r.suspended:
+        raise _no(r, action, "spec.suspend is set, and nothing is carried out while it is")
+    if action is Action.RETRY:
+        if not r.rejected:
+            raise _no(r, action, f"no revision was sent back: {headline(r)}")
+        return r.rejected
+    if not r.on_trial:
+        wait = "; the operator has not seen the newest spec yet, try again in a moment" if r.behind else ""
+        raise _no(r, action, f"no trial is under way: {headline(r)}{wait}")
+    if r.going_back:
+        if action is Action.ABORT:
+            raise Pointless(f"{r.name}: revision {r.candidate} is going back already: {r.back_message}")
+        raise _no(r, action, f"revision {r.candidate} is going back: {r.back_message}")
+    overlay = r.overlay.kind if r.overlay else ""
+    if action is Action.PAUSE and r.paused:
+        raise Pointless(f"{r.name} is paused already: {paused(r)}")
+    if action is Action.RESUME and not r.paused:
+        beside = f"; it is waiting for something else: {r.overlay.message}" if r.overlay else ""
+        raise _no(r, action, f"it is not paused{beside}")
+    if action is Action.APPROVE and overlay != "AwaitingApproval":
+        raise _no(r, action, f"nothing waits for an approval now: {headline(r)}")
+    if action is Action.PROMOTE:
+        failing = [check for check in r.checks if check.outcome == "Fail"]
+        if failing:
+            raise _no(r, action, f"check {failing[0].name} fails: {failing[0].message}")
+        if r.promoting:
+            raise Pointless(f"{r.name}: revision {r.candidate} is accepted already, all traffic moves to it")
+    return r.candidate
+
+
+def ask(
+    cluster: Cluster,
+    name: str,
+    action: Action,
+    reason: str,
+    *,
+    wait: bool,
+    now: Callable[[], datetime],
+    out: TextIO,
+    err: TextIO,
+) -> int:
+    """Write the command down and, with `wait`, print what became of it."""
+    by = cluster.whoami()
+    nonce = secrets.token_hex(5)
+    for attempt in range(ATTEMPTS):
+        obj = cluster.get(name)
+        before = Reading(obj)
+        try:
+            revision = target(before, action)
+        except Pointless as already:
+            print(already, file=out)
+            return OK
+        asked = now()
+        text = append(_annotation(obj), Command(nonce, action, revision, by, reason))
+        try:
+            cluster.annotate(name, COMMANDS, text, obj)
+            break
+        except HttpError as error:
+            # 409: somebody wrote at the same moment. 422: the test in our patch saw another version.
+            if error.code not in (409, 422) or cluster.get(name)["metadata"]["resourceVersion"] == _version(obj):
+                raise cluster.explain(error, "patch", f"ModelDeployment {name}") from None
+            time.sleep(random.uniform(0, 0.05 * (attempt + 1)))
+    else:
+        raise CliError(f"{name} changed {ATTEMPTS} times while {action} was being written: try again", CLUSTER)
+    if not wait:
+        print(
+            f"{name}: {action} asked for as {by} (revision {revision}); `seatrial why {name}` tells the rest", file=out
+        )
+        return OK
+    after = _acknowledged(cluster, name, nonce)
+    if after is None:
+        raise CliError(
+            f"{action} is on record, and the operator has not picked it up after {PATIENCE:.0f} s: is it running? "
+            "kubectl get deploy -A -l app.kubernetes.io/name=seatrial. It will be carried out when the operator is "
+            "back",
+            NOT_YET,
+        )
+    return _report(cluster, name, action, after, by, asked, out, err)
+
+
+def _acknowledged(cluster: Cluster, name: str, nonce: str) -> Reading | None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        reading = Reading(cluster.get(name))
+        if nonce in reading.commands:
+            return reading
+        if time.monotonic() > end:
+            return None
+        time.sleep(POLL)
+
+
+def _report(
+    cluster: Cluster, name: str, action: Action, after: Reading, by: str, asked: datetime, out: TextIO, err: TextIO
+) -> int:
+    outcome = done(action, after)
+    if outcome:
+        print(f"{name}: {outcome}", file=out)
+        return OK
+    # Acknowledged without the effect: refused, or overtaken by a later decision. The event says which.
+    end = time.monotonic() + EVENT_PATIENCE
+    while True:
+        refusal = _refusal(cluster.events(name), action, by, asked)
+        if refusal or time.monotonic() > end:
+            break
+        time.sleep(POLL)
+    why = refusal or f"the operator did not carry it out. {after.message}"
+    print(f"{name}: {why}\n{name}: {headline(after)}", file=err)
+    return SENT_BACK
+
+
+def done(action: Action, r: Reading) -> str:
+    """What can be seen of a command that was carried out, as a sentence; empty where nothing can be seen."""
+    revision = f"revision {r.candidate}"
+    if action is Action.PAUSE and r.paused:
+        return (
+            f"{paused(r)} at {share(r.weight(r.candidate, confirmed=True))} %; failures still send the candidate back"
+        )
+    if action is Action.RESUME and r.on_trial and not r.paused:
+        return f"{revision} goes on: {headline(r)}"
+    waiting = r.overlay is not None and r.overlay.kind == "AwaitingApproval"
+    if action is Action.APPROVE and not waiting and (r.approved or not r.on_trial or r.promoting):
+        return f"approved: {headline(r)}"
+    if action is Action.PROMOTE and (r.promote_asked or r.promoting or r.phase == "Stable"):
+        return f"the remaining steps are skipped, acceptance is judged at the last one: {headline(r)}"
+    if action is Action.ABORT and (r.back_reason == "Aborted" or (r.phase in ("RolledBack", "Failed") and r.rejected)):
+        return f"aborted: {headline(r)}"
+    if action is Action.RETRY and not r.rejected:
+        return f"tried again: {headline(r)}"
+    return ""
+
+
+def _refusal(events: list[Object], action: Action, by: str, asked: datetime) -> str:
+    """The newest event since we asked that says why our command was refused."""
+    found = []
+    for event in events:
+        stamp = event.get("eventTime") or event.get("lastTimestamp") or ""
+        at = parse_time(stamp) if isinstance(stamp, str) else None
+        message = str(event.get("message") or event.get("note") or "")
+        # Clocks differ between this machine and the cluster.
+        recent = at is None or at > asked - timedelta(seconds=60)
+        if event.get("reason") == "CommandRefused" and recent and message.startswith(f"{action} by {by}"):
+            found.append((stamp, message))
+    return max(found)[1] if found else ""
+
+
+def _no(r: Reading, action: Action, why: str) -> CliError:
+    return CliError(f"cannot {action} {r.name}: {why}", SENT_BACK)
+
+
+def _annotation(obj: Object) -> str:
+    value = (obj["metadata"].get("annotations") or {}).get(COMMANDS)
+    return value if isinstance(value, str) else ""
+
+
+def _version(obj: Object) -> str:
+    return str(obj["metadata"]["resourceVersion"])

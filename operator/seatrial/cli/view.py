@@ -1,0 +1,404 @@
+"""How a model looks in a terminal: pure functions from (object, now) to rich renderables.
+
+Nothing here reads a clock, a cluster or the environment, so a test can compare whole pictures and others
+(the demo) can draw the same ones. Texts from the cluster are always `Text`, never markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.segment import Segment
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from seatrial.cli.reading import CheckView, Reading, RevisionView, Tally, TrialView
+from seatrial.cli.story import (
+    DECIDED_BADLY,
+    Wait,
+    ago,
+    headline,
+    next_steps,
+    number,
+    place,
+    sentence,
+    share,
+    span,
+    waits_for,
+)
+
+PHASE_STYLES = {
+    "Pending": "dim",
+    "Preparing": "blue",
+    "Canary": "cyan",
+    "Promoting": "green",
+    "Stable": "green",
+    "RollingBack": "red",
+    "RolledBack": "red",
+    "Failed": "red",
+    "Suspended": "yellow",
+    "Parked": "dim",
+}
+MARKS = {
+    "Pass": ("✔", "green"),
+    "Fail": ("✘", "bold red"),
+    "Inconclusive": ("…", "yellow"),
+    "NoData": ("?", "yellow"),
+    "Error": ("!", "yellow"),
+}
+VERDICTS = {"Pass": "pass", "Fail": "FAIL", "Inconclusive": "undecided", "NoData": "no data", "Error": "error"}
+OUTCOMES = {
+    "Promoted": ("✔", "green"),
+    "RolledBack": ("✘", "red"),
+    "Failed": ("✘", "red"),
+    "Superseded": ("–", "dim"),
+}
+ROLES = {"candidate": "cyan", "stable": "green"}
+QUIET = ("pods", "gateway")
+"""What is waited for without anybody having to do anything; time and checks are drawn in their own way."""
+NARROW = 76
+"""Columns below which columns that only help are left out."""
+WIDE = 132
+"""Columns from which a check's sentence stands beside its numbers."""
+
+
+class Bar:
+    """A share of the whole: confirmed as full blocks, and what is wanted beyond it, or still held, as shade."""
+
+    def __init__(self, confirmed: float, wanted: float, style: str, *, width: int | None = None) -> None:
+        self.confirmed, self.wanted, self.style, self.width = confirmed, wanted, style, width
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw at the width that is there."""
+        width = min(options.max_width, self.width or options.max_width)
+        low, high = sorted((self.confirmed, self.wanted))
+        full = _cells(low, width)
+        upto = max(full, _cells(high, width))
+        yield Segment("█" * full, Style.parse(self.style))
+        yield Segment("▒" * (upto - full), Style.parse(self.style))
+        yield Segment("·" * (width - upto), Style.parse("dim"))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """As wide as there is room for, ten columns at least."""
+        return Measurement(min(10, options.max_width), min(self.width or options.max_width, options.max_width))
+
+
+def live(obj: Mapping[str, Any], now: datetime, *, command: str = "seatrial") -> RenderableType:
+    """The whole picture of one model, for `get` and, drawn again and again, for `get -w`."""
+    return _Sized(lambda width: _live(Reading(obj), now, command, width))
+
+
+def why(obj: Mapping[str, Any], now: datetime, *, command: str = "seatrial") -> RenderableType:
+    """Why a model is where it is: the decision, what it waits for, the evidence, what to do next."""
+    r = Reading(obj)
+    parts: list[RenderableType] = [
+        _fold(("", Text.assemble((r.name, "bold"), " is in ", _phase(r), ": ", headline(r) + "."))),
+    ]
+    if r.message:
+        parts += [Text(), Text("Latest decision", style="bold"), _fold(("  ", Text(r.message)))]
+    back = r.back_message or (r.rejected_why if r.phase in DECIDED_BADLY else "")
+    if back and back not in r.message:
+        when = ago(r.rejected_at, now)
+        title = Text.assemble(("Sent back because", "bold"), (f"  {when}" if when else "", "dim"))
+        parts += [Text(), title, _fold(("  ", Text(back)))]
+    waits = waits_for(r, now)
+    if waits:
+        parts += [Text(), Text("It waits for", style="bold"), *(_fold(("  • ", Text(wait.text))) for wait in waits)]
+    if r.preflight:
+        parts += [Text(), Text("Recorded requests", style="bold"), _fold(_preflight(r))]
+    if r.checks:
+        title = Text("Checks" if r.on_trial else "Checks of the last trial", style="bold")
+        parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
+    steps = next_steps(r, command)
+    if steps or r.on_trial:
+        parts += [Text(), Text("What you can do", style="bold")]
+        if not r.overlay and not r.going_back and r.on_trial:
+            parts.append(Text("  Nothing has to be done: it goes on by itself."))
+        parts.append(_hints(steps))
+    return Group(*parts)
+
+
+def history(obj: Mapping[str, Any], now: datetime) -> RenderableType:
+    """The trials that ended, the latest first."""
+    r = Reading(obj)
+    if not r.history:
+        return Text(f"{r.name} has no trial behind it yet.")
+    parts: list[RenderableType] = []
+    for trial in r.history:
+        if parts:
+            parts.append(Text())
+        parts += _trial(trial, now)
+    return Group(*parts)
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+class _Sized:
+    """A picture that is composed for the width it is drawn at."""
+
+    def __init__(self, compose: Any) -> None:
+        self._compose = compose
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._compose(options.max_width)
+
+
+def _live(r: Reading, now: datetime, command: str, width: int) -> RenderableType:
+    parts: list[RenderableType] = [_title(r, now), Text(_capital(headline(r)) + ".")]
+    if r.url:
+        parts.append(Text(r.url, style="dim underline"))
+    if r.revisions:
+        parts += [Text(), _revisions(r, width)]
+    if r.on_trial and r.phase in ("Preparing", "Canary", "Promoting"):
+        parts += [Text(), _voyage(r, now, width)]
+    waits = waits_for(r, now)
+    parts += [_fold(("◌ ", Text(f"waits for {wait.text}")), mark="cyan") for wait in waits if wait.kind in QUIET]
+    if r.preflight:
+        parts += [Text(), _fold(_preflight(r))]
+    if r.checks and (r.on_trial or r.phase in DECIDED_BADLY):
+        parts += [Text(), _checks(r, width)]
+    parts += _decision(r)
+    parts += _attention(r, waits, command)
+    if not r.on_trial and r.history and r.phase not in DECIDED_BADLY:
+        parts += [Text(), _past(r, now)]
+    return Group(*parts)
+
+
+def _decision(r: Reading) -> list[RenderableType]:
+    """The latest decision; why it goes or went back comes first, and nothing is said twice."""
+    back = r.back_message or (r.rejected_why if r.phase in DECIDED_BADLY else "")
+    if back:
+        return [Text(), _fold(("✘ ", Text(r.message if back in r.message else back, style="red")), mark="bold red")]
+    if r.message and r.message.rstrip(".") != headline(r) and not (r.stalled and r.message == r.stalled.message):
+        return [Text(), _fold(("→ ", Text(r.message)), mark="dim")]
+    return []
+
+
+def _past(r: Reading, now: datetime) -> RenderableType:
+    """The latest trials, a line each."""
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1, style="dim")
+    for trial in r.history[:3]:
+        mark, style = OUTCOMES.get(trial.outcome, ("?", "dim"))
+        row = (Text(f"{mark} {trial.outcome}", style=style), Text(trial.model_version or trial.revision))
+        grid.add_row(*row, Text(ago(trial.ended, now)), Text(trial.message))
+    return grid
+
+
+def _title(r: Reading, now: datetime) -> RenderableType:
+    grid = Table.grid(expand=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    grid.add_column(justify="right", no_wrap=True)
+    left = Text.assemble((r.name, "bold"), (f"  {r.namespace}" if r.namespace else "", "dim"))
+    style = PHASE_STYLES.get(r.phase, "dim")
+    right = Text(f" {r.phase} ", style=f"reverse {style}")
+    overlay = place(r).partition(", ")[2]
+    if overlay:
+        right.append(" ").append(f" {overlay} ", style="reverse yellow")
+    if r.on_trial and r.started:
+        right.append(f"  {span(now - r.started)} on trial", style="dim")
+    grid.add_row(left, right)
+    return grid
+
+
+def _revisions(r: Reading, width: int) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    with_version = width >= NARROW and any(revision.model_version for revision in r.revisions)
+    if with_version:
+        grid.add_column(no_wrap=True, max_width=18, overflow="ellipsis")
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    grid.add_column(no_wrap=True, justify="right")
+    for revision in r.revisions:
+        style = ROLES.get(revision.role, "dim")
+        cells: list[RenderableType] = [Text(revision.name, style=style), Text(revision.role, style=style)]
+        if with_version:
+            cells.append(Text(revision.model_version, style="dim"))
+        ready_style = "" if revision.ready >= revision.replicas else "yellow"
+        cells.append(Text(f"{revision.ready}/{revision.replicas} ready", style=ready_style))
+        cells.append(Bar(revision.confirmed, revision.wanted, style))
+        cells.append(_weight(revision))
+        grid.add_row(*cells)
+    return grid
+
+
+def _weight(revision: RevisionView) -> Text:
+    if revision.wanted == revision.confirmed:
+        return Text(f"{share(revision.confirmed)} %", style="bold" if revision.confirmed else "dim")
+    return Text.assemble((f"{share(revision.confirmed)} %", "bold"), (f" → {share(revision.wanted)} %", "dim"))
+
+
+def _voyage(r: Reading, now: datetime, width: int) -> RenderableType:
+    """The steps as places on a way, and how long this one still takes."""
+    way = Text()
+    link = " ── " if width >= NARROW else " "
+    # A first revision has nothing to be compared with: it is ready, and then it serves.
+    names = ["ready", *(f"{step.weight} %" for step in r.steps if r.stable), "stable"]
+    here = len(names) - 1 if r.promoting else 0 if not r.exposed else r.step + 1
+    gates = {index + 1: step.approval for index, step in enumerate(r.steps) if step.approval}
+    for index, name in enumerate(names):
+        if index:
+            way.append(link, style="dim")
+        mark, style = ("✔", "green") if index < here else ("●", "bold cyan") if index == here else ("○", "dim")
+        way.append(f"{mark} {name}", style=style)
+        if index in gates and index >= here:
+            way.append(" ⚑", style="yellow")
+    way.no_wrap = len(way) <= width
+    if r.phase != "Canary" or r.step_confirmed is None:
+        return way
+    minimum, left = r.steps[r.step].minimum, r.left(now)
+    total = minimum.total_seconds()
+    done = 100.0 if not total else 100 * (1 - left.total_seconds() / total)
+    clock = Table.grid(padding=(0, 2, 0, 0))
+    clock.add_column(width=min(30, max(10, width - 46)))
+    clock.add_column()
+    if left:
+        note = Text(f"{span(left)} left of at least {span(minimum)}", style="yellow" if r.clock_stands else "")
+        if r.clock_stands:
+            note.append(", the clock stands still")
+    else:
+        note = Text(f"the time is over ({span(minimum)}), ")
+        open_checks = [check.name for check in r.checks if check.outcome != "Pass"]
+        note.append(f"waiting for {', '.join(open_checks)}" if open_checks else "all checks pass")
+    clock.add_row(Bar(done, done, "cyan"), note)
+    return Group(way, clock)
+
+
+def _checks(r: Reading, width: int) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="dim", expand=False)
+    table.add_column("", no_wrap=True, width=1)
+    table.add_column("CHECK", no_wrap=True, max_width=20, overflow="ellipsis")
+    table.add_column("VERDICT", no_wrap=True)
+    counted = [check for check in r.checks if check.candidate and check.stable]
+    arms = bool(counted) or any(check.value for check in r.checks)
+    if arms:
+        table.add_column("CANDIDATE", no_wrap=True, justify="right")
+        table.add_column("STABLE", no_wrap=True, justify="right")
+    long = width >= WIDE
+    if long:
+        table.add_column("", ratio=1)
+    below: list[RenderableType] = []
+    for check in r.checks:
+        mark, style = MARKS.get(check.outcome, ("?", "yellow"))
+        cells: list[RenderableType] = [
+            Text(mark, style=style),
+            Text(check.name),
+            Text(VERDICTS.get(check.outcome, check.outcome), style=style),
+        ]
+        if arms:
+            cells += [_arm(check.candidate, check.value), _arm(check.stable, "")]
+        if long:
+            cells.append(Text(_without_name(check), style="dim" if check.outcome == "Pass" else ""))
+        elif check.outcome != "Pass" and check.message:
+            below.append(_fold((f"{mark} ", Text(sentence(check))), mark=style))
+        table.add_row(*cells)
+    table.expand = long
+    return Group(table, *below)
+
+
+def _arm(tally: Tally | None, value: str) -> Text:
+    """`0.31 %  of 12,410`."""
+    if tally is None:
+        return Text(value[:16]) if value else Text("–", style="dim")
+    if not tally.total:
+        return Text("no requests", style="dim")
+    percent = 100 * tally.events / tally.total
+    return Text.assemble(f"{percent:.2f} %", (f" of {number(tally.total)}", "dim"))
+
+
+def _without_name(check: CheckView) -> str:
+    message = check.message
+    return message[len(check.name) :].lstrip(" :") if message.startswith(check.name) else message
+
+
+def _preflight(r: Reading) -> tuple[str, Text]:
+    mark = "✔ " if r.preflight == "Passed" else "✘ "
+    style = "green" if r.preflight == "Passed" else "red"
+    return mark, Text(r.preflight_message or f"recorded requests: {r.preflight}", style=style)
+
+
+def _check_line(check: CheckView, now: datetime) -> tuple[str, Text]:
+    mark, style = MARKS.get(check.outcome, ("?", "yellow"))
+    line = Text.assemble((f"{VERDICTS.get(check.outcome, check.outcome)}  ", style), sentence(check))
+    when = ago(check.at, now)
+    if when:
+        line.append(f"  ({when})", style="dim")
+    return f"  {mark} ", line
+
+
+def _attention(r: Reading, waits: list[Wait], command: str) -> list[RenderableType]:
+    """What does not go on by itself, and what a person can do about it."""
+    overlay = r.overlay
+    mark = {"Paused": "⏸ ", "AwaitingApproval": "⚑ ", "Blocked": "■ "}.get(overlay.kind, "◌ ") if overlay else "◌ "
+    parts: list[RenderableType] = [
+        _fold((mark, Text(_capital(wait.text), style="yellow")), mark="yellow")
+        for wait in waits
+        if wait.kind in ("operator", "person")
+    ]
+    steps = next_steps(r, command)
+    if steps and (parts or r.phase in DECIDED_BADLY or r.phase in ("Suspended", "Parked")):
+        parts.append(_hints(steps))
+    return [Text(), *parts] if parts else []
+
+
+def _hints(steps: list[tuple[str, str]]) -> RenderableType:
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    grid.add_column(overflow="fold")
+    grid.add_column(overflow="fold", style="dim")
+    for line, meaning in steps:
+        grid.add_row(Text(line, style="bold"), Text(meaning))
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _trial(trial: TrialView, now: datetime) -> list[RenderableType]:
+    mark, style = OUTCOMES.get(trial.outcome, ("?", "dim"))
+    head = Text.assemble((f"{mark} {trial.outcome}", style), f"  {trial.revision}")
+    if trial.model_version:
+        head.append(f"  {trial.model_version}")
+    if trial.ended:
+        took = f", took {span(trial.ended - trial.started)}" if trial.started else ""
+        head.append(f"  {ago(trial.ended, now)}{took}", style="dim")
+    parts: list[RenderableType] = [head, _fold(("  ", Text(trial.message)))]
+    if trial.training_data:
+        parts.append(_fold(("  ", Text(f"trained on {trial.training_data}", style="dim"))))
+    return parts
+
+
+def _fold(line: tuple[str, Text], *, mark: str = "") -> RenderableType:
+    """A paragraph whose further lines stand under its first one, beside its mark."""
+    sign, text = line
+    if not sign:
+        return text
+    grid = Table.grid()
+    grid.add_column(no_wrap=True, width=len(sign))
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(sign, style=mark), text)
+    return grid
+
+
+def _phase(r: Reading) -> Text:
+    return Text(place(r), style=f"bold {PHASE_STYLES.get(r.phase, 'dim')}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _cells(percent: float, width: int) -> int:
+    """Whole cells for a share; anything above nothing shows as one cell, anything below all leaves one."""
+    cells = round(width * max(0.0, min(100.0, percent)) / 100)
+    if percent > 0:
+        cells = max(1, cells)
+    return min(cells, width - 1) if percent < 100 else width

@@ -1,0 +1,236 @@
+"""Watching models: the live picture, the log where there is no terminal, and `status --wait`."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TextIO
+
+from seatrial.cli import lines
+from seatrial.cli.access import Cluster, HttpError, Object
+from seatrial.cli.errors import NOT_FOUND, NOT_YET, OK, SENT_BACK, CliError
+from seatrial.cli.reading import Reading
+from seatrial.cli.story import DECIDED_BADLY, DECIDED_WELL, headline, place, span
+
+RECONNECT = 1.0
+"""Seconds before a broken watch is begun anew."""
+STALL_GRACE = 10.0
+"""Seconds a `Stalled` that is not the end of a trial may last before `status --wait` believes it: a model and
+its gateway are often applied at the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something to draw: an object, its end, or trouble with the connection."""
+
+    key: str
+    obj: Object | None
+    trouble: str = ""
+
+
+class Feed:
+    """Objects as they change, read by a thread, so that a clock can be drawn while nothing does."""
+
+    def __init__(self, cluster: Cluster, name: str = "", *, everywhere: bool = False) -> None:
+        self._cluster, self._name, self._everywhere = cluster, name, everywhere
+        self._queue: queue.Queue[Change | CliError] = queue.Queue()
+        # The first look is taken here, so that what a person did wrong is said before anything is drawn.
+        version = self._look()
+        self._thread = threading.Thread(target=self._run, args=(version,), daemon=True)
+        self._thread.start()
+
+    def next(self, seconds: float) -> Change | None:
+        """The next change, None if nothing changed in this time."""
+        try:
+            change = self._queue.get(timeout=max(0.0, seconds))
+        except queue.Empty:
+            return None
+        if isinstance(change, CliError):
+            raise change
+        return change
+
+    def _look(self) -> str:
+        if self._name:
+            obj = self._cluster.get(self._name)
+            self._queue.put(Change(_key(obj), obj))
+            return str(obj["metadata"]["resourceVersion"])
+        objects, version = self._cluster.all(everywhere=self._everywhere)
+        for obj in objects:
+            self._queue.put(Change(_key(obj), obj))
+        return version
+
+    def _run(self, version: str) -> None:
+        while True:
+            try:
+                for kind, obj in self._cluster.watch(version, name=self._name, everywhere=self._everywhere):
+                    version = str(obj.get("metadata", {}).get("resourceVersion", version))
+                    if kind == "DELETED":
+                        self._queue.put(Change(_key(obj), None))
+                    elif kind in ("ADDED", "MODIFIED"):
+                        self._queue.put(Change(_key(obj), obj))
+                continue  # the server ends a watch now and then
+            except (ConnectionError, CliError) as error:
+                self._queue.put(Change("", None, trouble=f"{error}; trying again"))
+            except HttpError as error:
+                if error.code not in (410, 429) and error.code < 500:
+                    self._queue.put(self._cluster.explain(error, "watch", "ModelDeployments"))
+                    return
+            time.sleep(RECONNECT)
+            try:
+                version = self._look()
+            except CliError as error:
+                if error.code == NOT_FOUND:
+                    self._queue.put(Change(f"{self._cluster.namespace}/{self._name}", None))
+                    return
+
+
+def watch_one(cluster: Cluster, name: str, *, out: TextIO, live: bool, command: str) -> int:
+    """`get NAME -w`: the live picture in a terminal, a log elsewhere, until Ctrl-C or the object's end."""
+    feed = Feed(cluster, name)
+    if not live:
+        return _log(feed, out, named=False)
+
+    # rich is only imported to draw.
+    from rich.console import Console, Group, RenderableType  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from seatrial.cli import view  # noqa: PLC0415
+
+    console = Console(file=out)
+    obj: Object | None = None
+    trouble = ""
+
+    def picture() -> RenderableType:
+        if obj is None:
+            return Text(f"{name} …")
+        drawn = view.live(obj, datetime.now(UTC), command=command)
+        return Group(drawn, Text(), Text(f"⚠ {trouble}", style="yellow")) if trouble else drawn
+
+    with Live(picture(), console=console, auto_refresh=False, vertical_overflow="crop") as screen:
+        while True:
+            change = feed.next(1.0)
+            if change is not None and change.trouble:
+                trouble = change.trouble
+            elif change is not None:
+                if change.obj is None:
+                    break
+                obj, trouble = change.obj, ""
+            screen.update(picture(), refresh=True)
+    print(f"{name} was deleted.", file=out)
+    return OK
+
+
+def watch_all(
+    cluster: Cluster, *, everywhere: bool, wide: bool, out: TextIO, live: bool, width: Callable[[], int]
+) -> int:
+    """`get -w` without a name: the table, drawn anew; or a line for each change."""
+    feed = Feed(cluster, everywhere=everywhere)
+    if not live:
+        return _log(feed, out, named=True)
+
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    objects: dict[str, Object] = {}
+    trouble = ""
+    console = Console(file=out)
+    with Live(Text(), console=console, auto_refresh=False, vertical_overflow="crop") as screen:
+        while True:
+            change = feed.next(1.0)
+            while change is not None:
+                trouble = change.trouble
+                if not change.trouble and change.obj is None:
+                    objects.pop(change.key, None)
+                elif change.obj is not None:
+                    objects[change.key] = change.obj
+                change = feed.next(0)
+            shown = lines.table(
+                list(objects.values()),
+                datetime.now(UTC),
+                namespaces=everywhere,
+                wide=wide,
+                width=width(),
+                colour=not console.no_color,
+            )
+            text = Text.from_ansi("\n".join(shown if objects else ["No ModelDeployments yet."]), no_wrap=True)
+            text.append(f"\n⚠ {trouble}" if trouble else "", style="yellow")
+            screen.update(text, refresh=True)
+
+
+def _log(feed: Feed, out: TextIO, *, named: bool) -> int:
+    last: dict[str, tuple[object, ...]] = {}
+    while True:
+        change = feed.next(3600)
+        if change is None:
+            continue
+        now = datetime.now(UTC)
+        if change.trouble:
+            print(f"{now:%H:%M:%S}  {change.trouble}", file=out, flush=True)
+        elif change.obj is None:
+            print(f"{now:%H:%M:%S}  {change.key} was deleted", file=out, flush=True)
+            if not named:
+                return OK
+        elif last.get(change.key) != lines.log_key(change.obj):
+            last[change.key] = lines.log_key(change.obj)
+            print(lines.log_line(change.obj, now, named=named), file=out, flush=True)
+
+
+def verdict(r: Reading, wanted: str) -> tuple[int, str] | None:
+    """How this answers `status --for`: (exit code, sentence); None while it is undecided.
+
+    A spec that the operator has not seen yet decides nothing: right after an apply, status still speaks
+    of the revision before.
+    """
+    if r.behind or not r.told:
+        return None
+    sentence = f"{r.name} is {place(r)}: {r.message or headline(r)}"
+    if r.phase in DECIDED_BADLY:
+        return (OK if wanted == "rolledback" else SENT_BACK), sentence
+    if r.phase in DECIDED_WELL and not r.stalled:
+        return (SENT_BACK if wanted == "rolledback" else OK), sentence
+    return None
+
+
+def wait_for(cluster: Cluster, name: str, *, wanted: str, timeout: timedelta | None, out: TextIO, err: TextIO) -> int:
+    """`status NAME --wait`: progress on stderr, the end on stdout, the exit code for scripts."""
+    feed = Feed(cluster, name)
+    end = None if timeout is None else time.monotonic() + timeout.total_seconds()
+    stalled_since: float | None = None
+    last: tuple[object, ...] | None = None
+    reading: Reading | None = None
+    while True:
+        change = feed.next(1.0 if end is None else min(1.0, max(0.0, end - time.monotonic())))
+        if change is not None and change.trouble:
+            print(change.trouble, file=err, flush=True)
+        elif change is not None and change.obj is None:
+            raise CliError(f"{name} was deleted while it was waited for", NOT_FOUND)
+        elif change is not None and change.obj is not None:
+            reading = Reading(change.obj)
+            answer = verdict(reading, wanted)
+            if answer is not None:
+                print(answer[1], file=out)
+                return answer[0]
+            if last != lines.log_key(change.obj):
+                last = lines.log_key(change.obj)
+                print(lines.log_line(change.obj, datetime.now(UTC)), file=err, flush=True)
+        stalled = reading is not None and reading.stalled is not None and not reading.behind
+        stalled_since = (stalled_since or time.monotonic()) if stalled else None
+        if reading is not None and stalled_since and time.monotonic() - stalled_since > STALL_GRACE:
+            assert reading.stalled is not None
+            print(f"{name} cannot go on: {reading.stalled.message or reading.stalled.reason}", file=out)
+            return SENT_BACK
+        if end is not None and time.monotonic() >= end:
+            where = f"it is {place(reading)}: {headline(reading)}" if reading else "nothing was heard of it"
+            assert timeout is not None
+            raise CliError(f"{name} was not decided within {span(timeout)}; {where}", NOT_YET)
+
+
+def _key(obj: Object) -> str:
+    metadata = obj.get("metadata", {})
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"

@@ -1,0 +1,386 @@
+"""One ModelDeployment in every phase and overlay, built from the API's own models so that they stay true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from seatrial.api.base import API_VERSION, KIND
+from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.status import (
+    PARTS,
+    Arms,
+    Back,
+    BackReason,
+    CheckStatus,
+    Condition,
+    HistoryEntry,
+    Outcome,
+    Overlay,
+    OverlayKind,
+    Paused,
+    Phase,
+    PreflightOutcome,
+    PreflightStatus,
+    Rejected,
+    RevisionStatus,
+    Rollout,
+    Slots,
+    Split,
+    Status,
+    Tally,
+    TrafficStatus,
+    Trialled,
+)
+
+NOW = datetime(2026, 11, 22, 15, 0, 0, tzinfo=UTC)
+OLD, NEW = "7c9f1b20de", "e04d5521aa"
+URL = "http://fraud.example.com"
+
+
+def before(**span: float) -> datetime:
+    return NOW - timedelta(**span)
+
+
+def obj(status: Status | None, **spec: Any) -> dict[str, Any]:
+    """A ModelDeployment as the API server returns it."""
+    asked = ModelDeploymentSpec.model_validate(
+        {
+            "replicas": 4,
+            "model": {"name": "fraud", "version": "2026-11-20", "owner": "risk-ml@example.com"},
+            "template": {"spec": {"containers": [{"name": "model", "image": "registry.example.com/fraud:2"}]}},
+            "traffic": {"hostnames": ["fraud.example.com"]},
+            "strategy": {
+                "stages": [
+                    {
+                        "canary": {
+                            "steps": [
+                                {"weight": 5, "minDuration": "5m"},
+                                {"weight": 25, "minDuration": "5m"},
+                                {"weight": 50, "minDuration": "10m", "approval": {"when": "ToLeave"}},
+                            ]
+                        }
+                    }
+                ]
+            },
+            **spec,
+        }
+    )
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": "fraud",
+            "namespace": "payments",
+            "uid": "0b0e",
+            "resourceVersion": "77",
+            "generation": 3,
+            "creationTimestamp": "2026-11-10T09:00:00Z",
+        },
+        "spec": asked.wire(),
+        **({} if status is None else {"status": status.wire()}),
+    }
+
+
+def traffic(confirmed: int, wanted: int | None = None) -> TrafficStatus:
+    """The route with these percentages at the candidate, in slot b."""
+
+    def split(percent: int) -> Split:
+        return Split(a=PARTS - percent * PARTS // 100, b=percent * PARTS // 100)
+
+    return TrafficStatus(
+        slots=Slots(a=OLD, b=NEW), confirmed=split(confirmed), wanted=split(confirmed if wanted is None else wanted)
+    )
+
+
+def revisions(new: tuple[int, int] | None, old: tuple[int, int] = (4, 4)) -> list[RevisionStatus]:
+    """(ready, asked for) of each."""
+    out = [RevisionStatus(name=OLD, role="stable", ready=old[0], replicas=old[1], model_version="2026-10-01")]
+    if new is not None:
+        out.append(
+            RevisionStatus(name=NEW, role="candidate", ready=new[0], replicas=new[1], model_version="2026-11-20")
+        )
+    return out
+
+
+def arms(bad: int, total: int, stable_bad: int, stable_total: int) -> Arms:
+    return Arms(candidate=Tally(events=bad, total=total), stable=Tally(events=stable_bad, total=stable_total))
+
+
+ERRORS = CheckStatus(
+    name="errors",
+    outcome=Outcome.PASS,
+    message="errors 0.31 % against 0.30 % (n=12,410 and 111,320): at most 0.12 points worse, 0.50 allowed",
+    at=before(seconds=9),
+    trial=arms(38, 12410, 334, 111320),
+)
+LATENCY = CheckStatus(
+    name="latency",
+    outcome=Outcome.INCONCLUSIVE,
+    message="latency 1.9 % slower than 250 ms against 1.6 %: about 340 more requests are needed",
+    at=before(seconds=9),
+    trial=arms(236, 12410, 1781, 111320),
+)
+COST = CheckStatus(
+    name="cost", outcome=Outcome.NO_DATA, message="cost: the query found nothing for the candidate", at=before(seconds=9)
+)
+FAILED_ERRORS = CheckStatus(
+    name="errors",
+    outcome=Outcome.FAIL,
+    message="errors 31 % against 0.30 % (n=97 and 290): at least 18 points worse, 0.50 allowed",
+    at=before(seconds=12),
+    trial=arms(30, 97, 1, 290),
+)
+
+ROLLOUT = Rollout(
+    revision=NEW,
+    started=before(minutes=14),
+    step=1,
+    steps="5,25,50",
+    exposed=True,
+    confirmed_at=before(minutes=2, seconds=10),
+    preflight=PreflightStatus(
+        outcome=PreflightOutcome.PASSED,
+        message="40 recorded requests answered as expected by 1 pod",
+        at=before(minutes=13),
+    ),
+)
+
+
+def ready(holds: bool, reason: str, message: str, stalled: bool = False) -> list[Condition]:
+    def condition(kind: str, value: bool) -> Condition:
+        return Condition(
+            type=kind,
+            status=str(value),
+            reason=reason,
+            message=message,
+            observed_generation=3,
+            last_transition_time=before(minutes=14),
+        )
+
+    return [
+        condition("Ready", holds),
+        condition("Reconciling", not holds and not stalled),
+        condition("Stalled", stalled),
+        condition("Available", True),
+    ]
+
+
+def canary(**more: Any) -> Status:
+    base = Status(
+        observed_generation=3,
+        phase=Phase.CANARY,
+        message=f"step 2 of 3: revision {NEW} gets 25 % for at least 5m",
+        weight="25",
+        step="2/3",
+        url=URL,
+        stable=OLD,
+        candidate=NEW,
+        conditions=ready(False, "Canary", "a trial is under way"),
+        traffic=traffic(25),
+        rollout=ROLLOUT,
+        checks=[ERRORS, LATENCY],
+        revisions=revisions((1, 1)),
+    )
+    return base.model_copy(update=more)
+
+
+def rollout(**more: Any) -> Rollout:
+    return ROLLOUT.model_copy(update=more)
+
+
+def overlaid(kind: OverlayKind, message: str, **more: Any) -> Rollout:
+    return rollout(
+        overlay=Overlay(kind=kind, message=message, since=before(minutes=3), **more), stopped_since=before(minutes=1)
+    )
+
+
+HISTORY = [
+    HistoryEntry(
+        revision="b51c0a77d3",
+        model_version="2026-11-12",
+        training_data="s3://lake/fraud@v811",
+        outcome=Trialled.ROLLED_BACK,
+        reason="CheckFailed",
+        message="errors 4.1 % against 0.30 % (n=731 and 13,900) (owner: risk-ml@example.com)",
+        started=before(days=8, minutes=19),
+        ended=before(days=8),
+    ),
+    HistoryEntry(
+        revision=OLD,
+        model_version="2026-10-01",
+        outcome=Trialled.PROMOTED,
+        reason="Promoted",
+        message=f"first revision {OLD} serves: 4 pods ready",
+        started=before(days=12, minutes=1),
+        ended=before(days=12),
+    ),
+]
+
+
+def _stable() -> Status:
+    return canary(
+        phase=Phase.STABLE,
+        message=f"revision {NEW} is accepted and replaces {OLD}",
+        weight="",
+        step="",
+        stable=NEW,
+        candidate=None,
+        rollout=None,
+        checks=[ERRORS],
+        conditions=ready(True, "Stable", "the wanted revision serves"),
+        traffic=traffic(100),
+        revisions=[RevisionStatus(name=NEW, role="stable", ready=4, replicas=4, model_version="2026-11-20")],
+        history=HISTORY,
+    )
+
+
+def _rolled_back() -> Status:
+    why = f"{FAILED_ERRORS.message} (owner: risk-ml@example.com)"
+    return canary(
+        phase=Phase.ROLLED_BACK,
+        message=f"revision {NEW} was sent back, {OLD} serves all traffic: {why}",
+        weight="0",
+        step="",
+        candidate=None,
+        rollout=None,
+        checks=[FAILED_ERRORS],
+        conditions=ready(False, "RolledBack", why, stalled=True),
+        traffic=traffic(0),
+        revisions=revisions(None),
+        rejected=Rejected(revision=NEW, reason="CheckFailed", message=why, at=before(minutes=41)),
+        history=HISTORY,
+    )
+
+
+def _going_back() -> Status:
+    return canary(
+        phase=Phase.ROLLING_BACK,
+        message=f"revision {NEW} goes back: {FAILED_ERRORS.message}",
+        traffic=traffic(25, 0),
+        checks=[FAILED_ERRORS],
+        rollout=rollout(
+            back=Back(reason=BackReason.CHECK_FAILED, message=FAILED_ERRORS.message, at=before(seconds=2))
+        ),
+    )
+
+
+def _preparing() -> Status:
+    return canary(
+        phase=Phase.PREPARING,
+        message=f"revision {NEW} goes on trial against {OLD}: steps 5,25,50 %",
+        weight="0",
+        step="1/3",
+        traffic=traffic(0),
+        checks=[],
+        revisions=revisions((0, 1)),
+        rollout=rollout(
+            step=0, exposed=False, confirmed_at=None, preflight=None, unready_since=before(minutes=1), started=before(minutes=1)
+        ),
+    )
+
+
+WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
+    "pending": lambda: obj(None),
+    "invalid": lambda: obj(
+        Status(
+            observed_generation=3,
+            message="spec.template: containers[0].resources.limits.memory: '1GiB' is no quantity",
+            conditions=ready(False, "InvalidSpec", "spec.template: '1GiB' is no quantity: write 1Gi", stalled=True),
+        )
+    ),
+    "preparing": lambda: obj(_preparing()),
+    "preflight-failed": lambda: obj(
+        _rolled_back().model_copy(
+            update={
+                "checks": [],
+                "message": f"revision {NEW} was sent back",
+                "rejected": Rejected(
+                    revision=NEW,
+                    reason="PreflightFailed",
+                    message="recorded requests: row 17, predict: expected 1, got 0",
+                    at=before(seconds=4),
+                ),
+            }
+        )
+    ),
+    "canary": lambda: obj(canary()),
+    "canary-rising": lambda: obj(
+        canary(traffic=traffic(5, 25), checks=[ERRORS], rollout=rollout(confirmed_at=None), weight="5")
+    ),
+    "canary-no-data": lambda: obj(canary(checks=[ERRORS, LATENCY, COST])),
+    "canary-time-over": lambda: obj(canary(rollout=rollout(confirmed_at=before(minutes=9)))),
+    "paused": lambda: obj(
+        canary(
+            paused=Paused(by="ada@example.com", reason="waiting for the fraud team", since=before(minutes=3)),
+            rollout=overlaid(
+                OverlayKind.PAUSED, "paused by ada@example.com (waiting for the fraud team): seatrial resume fraud"
+            ),
+        )
+    ),
+    "awaiting-approval": lambda: obj(
+        canary(
+            step="3/3",
+            traffic=traffic(50),
+            rollout=overlaid(
+                OverlayKind.AWAITING_APPROVAL,
+                "step 3 (50 %) wants an approval before it is left: seatrial approve fraud",
+            ).model_copy(update={"step": 2, "confirmed_at": before(minutes=12), "stopped_since": None}),
+            revisions=revisions((2, 2)),
+            checks=[ERRORS],
+        )
+    ),
+    "holding": lambda: obj(
+        canary(
+            rollout=overlaid(
+                OverlayKind.HOLDING,
+                "Prometheus does not answer (http://prometheus.monitoring:9090: connection refused)",
+                deadline=NOW + timedelta(minutes=27),
+                then="Pause",
+            ),
+            checks=[CheckStatus(name="errors", outcome=Outcome.ERROR, message="errors: Prometheus does not answer")],
+        )
+    ),
+    "blocked": lambda: obj(
+        _preparing().model_copy(
+            update={
+                "rollout": overlaid(
+                    OverlayKind.BLOCKED, "pod fraud-e04d5521aa-x finds no node: 0/3 nodes are available: insufficient memory"
+                ).model_copy(update={"step": 0, "exposed": False, "confirmed_at": None, "preflight": None})
+            }
+        )
+    ),
+    "promoting": lambda: obj(
+        canary(
+            phase=Phase.PROMOTING,
+            message=f"revision {NEW} passed its last step; all traffic moves to it",
+            traffic=traffic(50, 100),
+            rollout=rollout(step=2, promoting=True, confirmed_at=before(minutes=11)),
+            revisions=revisions((4, 4)),
+            checks=[ERRORS],
+        )
+    ),
+    "stable": lambda: obj(_stable()),
+    "rolling-back": lambda: obj(_going_back()),
+    "rolled-back": lambda: obj(_rolled_back()),
+    "failed": lambda: obj(
+        Status(
+            observed_generation=3,
+            phase=Phase.FAILED,
+            message=f"first revision {NEW} never served: the image cannot be pulled",
+            rejected=Rejected(
+                revision=NEW,
+                reason="ImageUnavailable",
+                message="ErrImagePull on pod fraud-e04d5521aa-x: manifest unknown",
+                at=before(minutes=2),
+            ),
+            conditions=ready(False, "ImageUnavailable", "the image cannot be pulled", stalled=True),
+        )
+    ),
+    "suspended": lambda: obj(_stable().model_copy(update={"phase": Phase.SUSPENDED}), suspend=True),
+    "parked": lambda: obj(
+        _stable().model_copy(update={"phase": Phase.PARKED, "revisions": [], "message": "parked"}), replicas=0
+    ),
+    "behind": lambda: obj(_stable().model_copy(update={"observed_generation": 2})),
+}
