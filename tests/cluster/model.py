@@ -1,0 +1,233 @@
+"""One model in the cluster, as a test sees it: what is wanted, what the route says, who answers, which pods run."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dev.traffic import Report, Request, TrafficClient
+from seatrial.core.commands import Action, Command, append
+from tests.cluster.api import Api, ApiError, Object
+
+LIGHT = "localhost/light-model:1"
+PARTS = 1_000_000
+SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/port": "8082"}
+STEPS = ((20, "5s"), (50, "5s"))
+ERRORS = {"name": "errors", "preset": "Errors", "margin": {"points": "5"}, "max": "20%"}
+"""A margin that a few hundred requests can decide: tests are short."""
+
+
+def template(image: str = LIGHT, **environment: object) -> Object:
+    """A pod template with one model server that Prometheus scrapes."""
+    return {
+        "metadata": {"annotations": SCRAPED},
+        "spec": {
+            "terminationGracePeriodSeconds": 20,
+            "containers": [
+                {
+                    "name": "model",
+                    "image": image,
+                    "imagePullPolicy": "IfNotPresent",
+                    "ports": [{"containerPort": 8080}, {"containerPort": 8082}],
+                    "env": [{"name": name, "value": str(value)} for name, value in environment.items()],
+                    "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+                }
+            ],
+        },
+    }
+
+
+@dataclass
+class Model:
+    """A ModelDeployment in a namespace of its own."""
+
+    api: Api
+    gateway: tuple[str, int]
+    namespace: str
+    name: str = "m"
+    model: str = "m"
+    """Its name inside the server."""
+
+    @property
+    def host(self) -> str:
+        return f"{self.namespace}.example.com"
+
+    # ---- What is wanted ------------------------------------------------------------------------------------------
+
+    def spec(
+        self,
+        image: str = LIGHT,
+        *,
+        replicas: int = 2,
+        steps: Sequence[tuple[int, str]] = STEPS,
+        version: str | None = None,
+        checks: Sequence[Object] = (ERRORS,),
+        more: Mapping[str, Any] | None = None,
+        **environment: object,
+    ) -> Object:
+        """A whole spec; the environment makes the revision."""
+        return {
+            "replicas": replicas,
+            "runtime": "MLServer",
+            "model": {"name": self.model, **({"version": version} if version else {})},
+            "template": template(image, **environment),
+            "traffic": {"hostnames": [self.host], "drain": "3s"},
+            "strategy": {"stages": [{"canary": {"steps": [{"weight": w, "minDuration": d} for w, d in steps]}}]},
+            "analysis": {"interval": "5s", "minSamples": 50, "checks": list(checks)},
+            "progressDeadline": "60s",
+            **(more or {}),
+        }
+
+    def apply(self, spec: Object) -> None:
+        """As `kubectl apply` does."""
+        metadata = {"name": self.name, "namespace": self.namespace}
+        self.api.apply(
+            {"apiVersion": "seatrial.dev/v1alpha1", "kind": "ModelDeployment", "metadata": metadata, "spec": spec}
+        )
+
+    def ask(self, action: str, reason: str = "") -> None:
+        """A command of a person, for the revision on trial (`retry`: the one that was sent back)."""
+        there = self.resource()
+        status = there["status"]
+        revision = status["rejected"]["revision"] if action == "retry" else status["candidate"]
+        before = there["metadata"].get("annotations", {}).get("seatrial.dev/commands", "")
+        line = append(before, Command(uuid.uuid4().hex[:8], Action(action), revision, "tester", reason))
+        patch = {"metadata": {"annotations": {"seatrial.dev/commands": line}}}
+        self.api.merge("ModelDeployment", self.namespace, self.name, patch)
+
+    # ---- What is -------------------------------------------------------------------------------------------------
+
+    def resource(self) -> Object:
+        return self.api.get("ModelDeployment", self.namespace, self.name)
+
+    @property
+    def status(self) -> Object:
+        status: Object = self.resource().get("status", {})
+        return status
+
+    def route(self) -> Object:
+        return self.api.get("HTTPRoute", self.namespace, self.name)
+
+    def weights(self) -> dict[str, int]:
+        """Parts of a million by revision, as the route in the cluster says."""
+        found: dict[str, int] = {}
+        for backend in self.route()["spec"]["rules"][0]["backendRefs"]:
+            revision = backend["name"].removeprefix(f"{self.name}-")
+            found[revision] = found.get(revision, 0) + backend.get("weight", 1)
+        return found
+
+    def deployment(self, revision: str) -> Object:
+        return self.api.get("Deployment", self.namespace, f"{self.name}-{revision}")
+
+    def pods(self, revision: str) -> list[Object]:
+        """Pods of a revision that are not on their way out."""
+        pods = self.api.list("Pod", self.namespace, f"seatrial.dev/revision={revision}")
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def pod_lives(self, revision: str) -> dict[str, tuple[str, int]]:
+        """When each pod of a revision was started, by uid, and how often its container was restarted."""
+        return {
+            pod["metadata"]["uid"]: (
+                pod["status"]["startTime"],
+                sum(c["restartCount"] for c in pod["status"]["containerStatuses"]),
+            )
+            for pod in self.pods(revision)
+        }
+
+    def events(self) -> list[tuple[str, str]]:
+        """Reasons and messages of the events on this resource, in order."""
+        found = [e for e in self.api.list("Event", self.namespace) if e["involvedObject"].get("name") == self.name]
+        found.sort(key=lambda e: e.get("eventTime") or e.get("lastTimestamp") or e["metadata"]["creationTimestamp"])
+        return [(e["reason"], e["message"]) for e in found]
+
+    def condition(self, kind: str) -> Object:
+        return next(
+            (c for c in self.status.get("conditions", []) if c["type"] == kind),
+            {"status": "Unknown", "reason": "", "message": ""},
+        )
+
+    # ---- Waiting -------------------------------------------------------------------------------------------------
+
+    def until(self, what: str, holds: Callable[[Object], object], seconds: float = 45) -> Object:
+        """Wait until the status is so; gives it."""
+        limit = time.monotonic() + seconds
+        while True:
+            status = self.status
+            if holds(status):
+                return status
+            if time.monotonic() > limit:
+                raise AssertionError(f"not within {seconds:g} s: {what}\n{self.story()}")
+            time.sleep(0.15)
+
+    def stable(self, seconds: float = 45, *, other_than: str | None = None) -> str:
+        """Wait until the wanted revision serves alone; gives it."""
+        status = self.until(
+            f"a stable revision other than {other_than}",
+            lambda s: (
+                s.get("phase") == "Stable"
+                and s.get("stable") != other_than
+                and s.get("observedGeneration") == self.resource()["metadata"]["generation"]
+            ),
+            seconds,
+        )
+        return str(status["stable"])
+
+    def on_step(self, weight: int, seconds: float = 45) -> str:
+        """Wait until the candidate's weight of this many percent is confirmed; gives the candidate."""
+        status = self.until(
+            f"the candidate at {weight} %",
+            lambda s: (
+                s.get("phase") == "Canary"
+                and s.get("weight") == str(weight)
+                and s.get("rollout", {}).get("confirmedAt")
+            ),
+            seconds,
+        )
+        return str(status["candidate"])
+
+    def sent_back(self, seconds: float = 45) -> Object:
+        """Wait until the wanted revision has been sent back; gives the status."""
+        return self.until("the candidate sent back", lambda s: s.get("phase") == "RolledBack", seconds)
+
+    def story(self) -> str:
+        """What a person needs who reads that a test failed."""
+        lines = []
+        try:
+            status = self.status
+            shown = ("phase", "weight", "step", "stable", "candidate", "message")
+            lines += [f"  {key}: {status.get(key)}" for key in shown]
+            lines.append(f"  overlay: {status.get('rollout', {}).get('overlay')}")
+            lines += [f"  check {c['name']}: {c.get('outcome')} {c.get('message')}" for c in status.get("checks", [])]
+            lines += [f"  event {reason}: {message}" for reason, message in self.events()[-15:]]
+            lines.append(f"  route: {self.weights()}")
+        except ApiError as error:
+            lines.append(f"  {error}")
+        try:
+            for pod in self.api.list("Pod", "seatrial-system"):
+                lines.append(f"  log of {pod['metadata']['name']}:")
+                lines += [
+                    f"    {line[:300]}"
+                    for line in self.api.log("seatrial-system", pod["metadata"]["name"], 25).splitlines()
+                ]
+        except ApiError as error:
+            lines.append(f"  {error}")
+        return "\n".join(lines)
+
+    # ---- Traffic -------------------------------------------------------------------------------------------------
+
+    def traffic(self, requests: Sequence[Request] = (), rate: float = 100) -> TrafficClient:
+        """Constant requests through the gateway; the answers of the light model are 1."""
+        rows = requests or [
+            Request('{"inputs": [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}', [1])
+        ]
+        return TrafficClient(self.gateway, self.host, f"/v2/models/{self.model}/infer", rows, rate)
+
+
+def lost_nothing(report: Report, *, but: str = "") -> None:
+    """Every request was answered as it should be; `but` is a revision whose own wrong answers are what is tested."""
+    assert report.sent > 0, "nothing was sent"
+    assert report.lost_beside(but) == 0, report.text()
+    assert report.late <= report.sent // 50, f"the client itself was late: {report.text()}"
