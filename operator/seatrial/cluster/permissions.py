@@ -51,3 +51,8 @@ RIGHTS: tuple[Right, ...] = (
     *_rights("", "events", "create"),
     *_rights("coordination.k8s.io", "leases", "get create update", "lease"),
 )
+
+PERMISSIONS = frozenset(
+    (right.group, right.resource, right.verb) for right in RIGHTS if not right.resource.endswith("/finalizers")
+)
+"""(group, resource, verb) of every call. The right on finalizers is admission's to ask for; no call carries it."""
