@@ -40,9 +40,7 @@ def upper(events: float, total: float, confidence: float) -> float:
     return _quantile(1.0 - alpha, events + 1.0, total - events)
 
 
-def difference_lower(
-    events: float, total: float, base_events: float, base_total: float, confidence: float
-) -> float:
+def difference_lower(events: float, total: float, base_events: float, base_total: float, confidence: float) -> float:
     """The least by which the first share exceeds the base, with this confidence.
 
     With p the shares, l and u their bounds: `d - sqrt((p1 - l1)² + (u0 - p0)²)`, d = p1 - p0.
@@ -53,9 +51,7 @@ def difference_lower(
     return share - base - math.hypot(below, above)
 
 
-def difference_upper(
-    events: float, total: float, base_events: float, base_total: float, confidence: float
-) -> float:
+def difference_upper(events: float, total: float, base_events: float, base_total: float, confidence: float) -> float:
     """The most by which the first share exceeds the base, with this confidence.
 
     `d + sqrt((u1 - p1)² + (p0 - l0)²)`; 1 where either side has counted nothing.

@@ -1,0 +1,93 @@
+"""Checks: questions asked of the evidence at every look, and their verdicts.
+
+A new kind of check is one module with the functions of `base.Kind`, and one line in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from seatrial.api.spec import Check, Runtime
+from seatrial.api.status import CheckStatus, Outcome
+from seatrial.core.checks import query, share
+from seatrial.core.checks.base import Arm, Hold, Kind, Presets, Refusal, Situation
+from seatrial.core.questions import MetricAnswer, MetricQuestion
+
+__all__ = [
+    "KINDS",
+    "Arm",
+    "Hold",
+    "Kind",
+    "Presets",
+    "Refusal",
+    "Runtime",
+    "Situation",
+    "ask",
+    "fold",
+    "judge",
+    "opening",
+    "opening_questions",
+    "restart",
+]
+
+KINDS: tuple[Kind, ...] = (share, query)
+
+
+def kind_of(check: Check) -> Kind:
+    """The module that implements a check."""
+    for kind in KINDS:
+        if kind.handles(check):
+            return kind
+    raise LookupError(f"check {check.name} is of no known kind: it needs a preset or a query")
+
+
+def opening_questions(check: Check, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:
+    """What has to be known of stable before any pod of the candidate is started."""
+    return kind_of(check).opening_questions(check, situation, presets)
+
+
+def opening(
+    check: Check, situation: Situation, presets: Presets, answers: Mapping[str, MetricAnswer]
+) -> CheckStatus | Refusal | Hold:
+    """The check as the trial begins with it, or why the trial cannot begin."""
+    return kind_of(check).opening(check, situation, presets, answers)
+
+
+def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:
+    """What to ask at this look."""
+    return kind_of(check).ask(check, stored, situation, presets)
+
+
+def fold(
+    check: Check,
+    stored: CheckStatus,
+    situation: Situation,
+    presets: Presets,
+    answers: Mapping[str, MetricAnswer],
+) -> CheckStatus:
+    """Add this look's answers to the evidence, all of them or none."""
+    return kind_of(check).fold(check, stored, situation, presets, answers)
+
+
+def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatus:
+    """The verdict on the evidence."""
+    return kind_of(check).judge(check, stored, situation)
+
+
+def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
+    """Empty evidence: of the step, when a new weight is confirmed; of the whole `trial`, when it is void.
+
+    What was chosen for the trial stays: the source, and the edge that makes an answer slow.
+    """
+    update: dict[str, object] = {
+        "outcome": Outcome.INCONCLUSIVE,
+        "message": "",
+        "value": None,
+        "step": None,
+        "recent": None,
+        "previous": None,
+        "block_since": None,
+    }
+    if trial:
+        update["trial"] = None
+    return stored.model_copy(update=update)

@@ -1,0 +1,177 @@
+"""Exact counts from raw samples of counters.
+
+PromQL's `increase()` extrapolates and is blind to the first value of a new series; a candidate's first
+errors are exactly that. So samples are fetched raw and counted here:
+
+* A counter's value *at* an instant is its last sample at or before it. The count between two instants is
+  the difference of the two values. Consecutive looks therefore add up to one long look, to the last request.
+* A value that falls, or a series that was missing in a scrape in between, means that the counter began
+  anew at 0: what it counted since is added.
+* A series without a sample at the first instant counts from 0 where its target had been scraped by then
+  (the series was not born yet), or where its pod was born later. Otherwise nobody knows what it had counted
+  before: `NoData`.
+* A series that ends counts to its last sample.
+* *Staleness.* A sample does not expire: what a target counted while it was not scraped belongs to the look in
+  which it is scraped again. The price is paid where it is owed: a target is *fresh* at an instant when its
+  last scrape is at most 2.5 of its own scrape intervals old, and whoever judges asks for that.
+  (Range selectors leave stale markers out, so a series that vanished shows only as a missing sample.)
+
+Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from seatrial.core.questions import NoData, Series
+
+STALE_AFTER = 2.5
+"""Scrape intervals after which a target counts as not scraped."""
+DEFAULT_INTERVAL = 60.0
+"""Seconds between scrapes where the samples do not tell."""
+
+_COPIES = frozenset({"job", "endpoint", "service", "prometheus", "prometheus_replica", "replica", "cluster_replica"})
+"""Labels in which two copies of one counter differ when its pod is scraped by two jobs or two Prometheus."""
+
+Target = tuple[tuple[str, str], ...]
+"""What tells one scraped endpoint from another: its job and instance, or its namespace and pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scrapes:
+    """When each target was scraped, as far as the samples show."""
+
+    times: Mapping[Target, tuple[float, ...]]
+    """Ascending."""
+    pods: Mapping[Target, str]
+    """The pod behind a target, where its labels name one."""
+
+    def interval(self, target: Target | None = None) -> float | None:
+        """Seconds between two scrapes: the median gap of one target, or the longest of all of them."""
+        if target is not None:
+            times = self.times.get(target, ())
+            gaps = [b - a for a, b in pairwise(times)]
+            return median(gaps) if gaps else None
+        known = [found for found in map(self.interval, self.times) if found is not None]
+        return max(known, default=None)
+
+    def last(self, target: Target, at: float) -> float | None:
+        """The last scrape at or before an instant."""
+        times = self.times.get(target, ())
+        index = bisect_right(times, at)
+        return times[index - 1] if index else None
+
+    def fresh(self, target: Target, at: float) -> bool:
+        """Whether the target was being scraped at that instant."""
+        last = self.last(target, at)
+        if last is None:
+            return False
+        interval = self.interval(target) or self.interval() or DEFAULT_INTERVAL
+        return at - last <= STALE_AFTER * interval
+
+    def between(self, target: Target, after: float, before: float) -> bool:
+        """Whether there was a scrape strictly between two instants."""
+        times = self.times.get(target, ())
+        return bisect_right(times, after) < bisect_left(times, before)
+
+
+def target_of(labels: Mapping[str, str]) -> Target:
+    """The scraped endpoint that a series comes from."""
+    if "instance" in labels:
+        return (("instance", labels["instance"]), ("job", labels.get("job", "")))
+    return (("namespace", labels.get("namespace", "")), ("pod", labels.get("pod", "")))
+
+
+def scrapes(series: Iterable[Series], *, up: str = "up") -> Scrapes:
+    """Collect the scrapes that these series show: all samples of one scrape bear the same time.
+
+    A sample of `up` with value 0 is a scrape that failed.
+    """
+    times: dict[Target, set[float]] = {}
+    pods: dict[Target, str] = {}
+    for one in series:
+        target = target_of(one.labels)
+        alive = one.labels.get("__name__") != up
+        times.setdefault(target, set()).update(t for t, value in one.samples if alive or value == 1.0)
+        if pod := one.labels.get("pod"):
+            pods[target] = pod
+    return Scrapes({target: tuple(sorted(seen)) for target, seen in times.items() if seen}, pods)
+
+
+def scrape_interval(series: Iterable[Series]) -> float | None:
+    """Seconds between scrapes as the samples show them; the longest where targets differ; None if they cannot."""
+    return scrapes(series).interval()
+
+
+def count(series: Sequence[Series], start: float, end: float, seen: Scrapes, born: Mapping[str, float]) -> int | NoData:
+    """How much all these counters rose between two instants.
+
+    `seen` are the scrapes of their targets, `born` the creation times of pods by name.
+    """
+    total = 0.0
+    for one in without_copies(series):
+        risen = _rise(one, start, end, seen, born)
+        if risen is None:
+            who = seen.pods.get(target_of(one.labels)) or one.labels.get("instance", "a target")
+            first = next(t for t, _ in one.samples if t > start)
+            return NoData(
+                f"{who} was first scraped {first - start:.0f} s after the count began, and what it had answered "
+                "before is not known"
+            )
+        total += risen
+    return round(total)
+
+
+def countable_from(
+    series: Sequence[Series], start: float, end: float, seen: Scrapes, born: Mapping[str, float]
+) -> float:
+    """The first instant from which `count` can answer: `start`, or when the last unknown target was first scraped."""
+    out = start
+    for one in without_copies(series):
+        if _rise(one, start, end, seen, born) is None:
+            out = max(out, next(t for t, _ in one.samples if t > start))
+    return out
+
+
+def _rise(one: Series, start: float, end: float, seen: Scrapes, born: Mapping[str, float]) -> float | None:
+    """The rise of one counter; None where its value at `start` cannot be known."""
+    times = [t for t, _ in one.samples]
+    first, stop = bisect_right(times, start), bisect_right(times, end)
+    if first >= stop:
+        return 0.0
+    target = target_of(one.labels)
+    if first:
+        before, value = one.samples[first - 1]
+    elif seen.last(target, start) is not None or born.get(one.labels.get("pod", ""), start) > start:
+        before, value = times[first], 0.0
+    else:
+        return None
+    risen = 0.0
+    for t, now in one.samples[first:stop]:
+        if now < value or seen.between(target, before, t):
+            value = 0.0
+        risen += now - value
+        before, value = t, now
+    return risen
+
+
+def without_copies(series: Sequence[Series]) -> list[Series]:
+    """Leave out second copies of the same counter: the same pod scraped by two jobs, or by two Prometheus.
+
+    Only series that name their pod can be told to be copies; the first one in the order of labels stays.
+    """
+    chosen: dict[frozenset[tuple[str, str]], tuple[list[tuple[str, str]], Series]] = {}
+    out = []
+    for one in series:
+        if "pod" not in one.labels:
+            out.append(one)
+            continue
+        identity = frozenset((k, v) for k, v in one.labels.items() if k not in _COPIES)
+        rank = sorted((k, v) for k, v in one.labels.items() if k in _COPIES)
+        if identity not in chosen or rank < chosen[identity][0]:
+            chosen[identity] = (rank, one)
+    return [*out, *(one for _, one in chosen.values())]
