@@ -85,7 +85,7 @@ def test_the_operator_may_work_where_it_watches_and_nowhere_else(run: Run, insta
     for verb, resource in (
         ("watch", "modeldeployments.seatrial.dev"),
         ("create", "deployments.apps"),
-        ("patch", "services"),
+        ("update", "services"),
         ("create", "controllerrevisions.apps"),
         ("create", "events"),
     ):

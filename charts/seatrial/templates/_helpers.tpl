@@ -56,32 +56,36 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get, list, watch]
 - apiGroups: [seatrial.dev]
   resources: [modeldeployments/status]
-  verbs: [get, patch, update]
+  verbs: [patch]
 # Some clusters ask for this before an object may name a ModelDeployment as its owner.
 - apiGroups: [seatrial.dev]
   resources: [modeldeployments/finalizers]
   verbs: [update]
-# A revision's pods, and the record that its Deployment is applied from ever after.
+# A revision's pods.
 - apiGroups: [apps]
-  resources: [deployments, controllerrevisions]
+  resources: [deployments]
   verbs: [get, list, watch, create, update, patch, delete]
+# The record that a revision's Deployment is applied from ever after.
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [get, list, watch, create, update, delete]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [get, list, watch, create, update, delete]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [get, list, watch, create, update, delete]
 # Crashes, restarts, readiness and the images that really run.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Recorded requests of a preflight, by name.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}
 
 {{/* Whether the gateway that a route is attached to works. Gateways live in namespaces of their own. */}}
