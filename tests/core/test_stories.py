@@ -125,7 +125,7 @@ def crash_loop_in_mid_trial_while_prometheus_is_down() -> World:
     world.run(60, until=lambda w: w.weight(new) > 1)
     world.prometheus.weather = Weather.DOWN
     world.tell("Prometheus goes down")
-    world.watchers[0].hands_off = False  # type: ignore[attr-defined] # requests in the crashing pods are lost
+    world.watchers[0].lossless = False  # type: ignore[attr-defined] # requests in the crashing pods are lost
     ends(world, Phase.ROLLED_BACK)
     return world
 

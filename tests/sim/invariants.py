@@ -24,9 +24,11 @@ def weights(route: Manifest | None) -> dict[str, int]:
 class Invariants:
     """A watcher of a world: `world.watchers.append(Invariants())`."""
 
-    def __init__(self, *, hands_off: bool = True) -> None:
+    def __init__(self, *, hands_off: bool = True, lossless: bool | None = None) -> None:
         self.hands_off = hands_off
-        """Nobody edits or deletes our objects, so not one request may be lost."""
+        """Nobody edits or deletes our objects."""
+        self.lossless = hands_off if lossless is None else lossless
+        """Nothing happens that must cost requests (such as pods that die)."""
         self.returning: dict[str, int] = {}
         self.passes = 0
 
@@ -43,16 +45,14 @@ class Invariants:
         self._nothing_referenced_is_removed(world, plan)
         self._stable_keeps_its_size(world, plan)
         self._waiting_is_explained(after)
-        if self.hands_off:
+        if self.lossless:
             assert not world.lost, f"lost requests: {dict(world.lost)}"
 
     def _weights_sum(self, route: Manifest) -> None:
         total = sum(weights(route).values())
         assert total == PARTS, f"weights sum to {total}"
 
-    def _capacity_before_traffic(
-        self, world: World, status: Status, live: Manifest | None, new: Manifest
-    ) -> None:
+    def _capacity_before_traffic(self, world: World, status: Status, live: Manifest | None, new: Manifest) -> None:
         was, now = weights(live), weights(new)
         rollout = status.rollout
         if rollout is None or status.stable is None:
@@ -85,14 +85,16 @@ class Invariants:
         bad = [check for check in after.checks if check.outcome is not Outcome.PASS]
         assert not bad, f"step {old.step} was left with {bad[0].name} at {bad[0].outcome}"
 
-    def _going_back_only_falls(
-        self, world: World, before: Status, after: Status, new: Manifest | None
-    ) -> None:
+    def _going_back_only_falls(self, world: World, before: Status, after: Status, new: Manifest | None) -> None:
         rollout = after.rollout
         if rollout is None or rollout.back is None:
             self.returning.clear()
             return
-        if before.rollout is not None and before.rollout.back is not None and before.rollout.revision == rollout.revision:
+        if (
+            before.rollout is not None
+            and before.rollout.back is not None
+            and before.rollout.revision == rollout.revision
+        ):
             assert before.rollout.back.at == rollout.back.at, "the decision to go back was taken twice"
         if new is None:
             return
@@ -123,6 +125,8 @@ class Invariants:
         if rollout is None or rollout.overlay is None:
             return
         assert rollout.overlay.message, "a wait without a reason"
-        assert rollout.overlay.deadline is not None or "for ever" in rollout.overlay.message or "seatrial" in (
-            rollout.overlay.message
+        assert (
+            rollout.overlay.deadline is not None
+            or "for ever" in rollout.overlay.message
+            or "seatrial" in (rollout.overlay.message)
         ), f"a wait with no way out: {rollout.overlay.message}"

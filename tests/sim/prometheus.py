@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +25,7 @@ from seatrial.core.questions import (
 
 LOOKBACK = 60.0
 Labels = tuple[tuple[str, str], ...]
+Predicate = Callable[[str], bool]
 
 
 class Weather(StrEnum):
@@ -89,25 +90,24 @@ class SimPrometheus:
                 return Counters(tuple(out))
 
     def _matching(self, selector: str) -> Iterable[Labels]:
-        name, matchers = parse_selector(selector)
+        matchers = parse_selector(selector)
         for labels in sorted(self.series):
             have = dict(labels)
-            if have["__name__"] == name and all(ok(have.get(label, "")) for label, ok in matchers):
+            if all(ok(have.get(label, "")) for label, ok in matchers):
                 yield labels
 
 
-def parse_selector(selector: str) -> tuple[str, list[tuple[str, object]]]:
-    """The metric name and (label, predicate) pairs of a vector selector without a range."""
-    found = re.fullmatch(r"\s*([a-zA-Z_:][\w:]*)\s*(?:\{(.*)\})?\s*", selector, re.DOTALL)
+def parse_selector(selector: str) -> list[tuple[str, Predicate]]:
+    """(label, predicate) pairs of a vector selector without a range; its name is a label as well."""
+    found = re.fullmatch(r"\s*([a-zA-Z_:][\w:]*)?\s*(?:\{(.*)\})?\s*", selector, re.DOTALL)
     assert found is not None, selector
-    matchers: list[tuple[str, object]] = []
+    matchers = [("__name__", _predicate("=", found[1]))] if found[1] else []
     for label, operator, raw in re.findall(r'(\w+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"', found[2] or ""):
-        value = raw.replace(r"\\", "\\")
-        matchers.append((label, _predicate(operator, value)))
-    return found[1], matchers
+        matchers.append((label, _predicate(operator, raw.replace("\\\\", "\\"))))
+    return matchers
 
 
-def _predicate(operator: str, value: str) -> object:
+def _predicate(operator: str, value: str) -> Predicate:
     if operator == "=":
         return lambda have: have == value
     if operator == "!=":

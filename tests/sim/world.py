@@ -205,7 +205,7 @@ class World:
         self.proxy_lag = [0.1, 0.4, 1.2]
         self._route_changes: list[tuple[datetime, Manifest | None]] = []
         self.prometheus = SimPrometheus()
-        self.counters: Counter[Labels] = Counter()
+        self.counters: dict[Labels, float] = {}
         self.served: Counter[str] = Counter()
         self.installation = Installation(
             gateway=("gateways", "gateway"), prometheus="http://prometheus:9090", presets=presets.load()
@@ -346,9 +346,7 @@ class World:
                 if self.quota:
                     break
                 self._serial += 1
-                self.pods.append(
-                    SimPod(f"{ref.name}-{template}-{self._serial:04d}", name, image, template, self.now)
-                )
+                self.pods.append(SimPod(f"{ref.name}-{template}-{self._serial:04d}", name, image, template, self.now))
             ready = sum(1 for pod in fresh if pod.ready(self.now, self.behaviour(pod.image)))
             for pod in stale[: max(0, len(stale) - max(0, replicas - ready))]:
                 pod.gone_at = self.now + GONE
@@ -383,6 +381,9 @@ class World:
         shown = None if route is None else copy.deepcopy(route["spec"])
         if not self._route_changes or self._route_changes[-1][1] != shown:
             self._route_changes.append((self.now, shown))
+        for position in range(2):
+            if shown is not None:
+                self._proof(position)
         for index, lag in enumerate(self.proxy_lag):
             known = [spec for at, spec in self._route_changes if (self.now - at).total_seconds() >= lag]
             before = self.proxies[index]
@@ -394,9 +395,7 @@ class World:
 
     def _cluster_changes(self, before: Manifest, after: Manifest) -> None:
         """A backend that jumps between 0 and n, or changes its Service under traffic, loses requests."""
-        for old, new in zip(
-            before["rules"][0]["backendRefs"], after["rules"][0]["backendRefs"], strict=False
-        ):
+        for old, new in zip(before["rules"][0]["backendRefs"], after["rules"][0]["backendRefs"], strict=False):
             if (old["weight"] == 0) != (new["weight"] == 0) and max(old["weight"], new["weight"]) > 1:
                 self.lost["direct step"] += 1
             if old["name"] != new["name"] and old["weight"] > 0:
@@ -459,11 +458,22 @@ class World:
             return count
         return sum(self.random.random() < share for _ in range(count))
 
+    def _proof(self, position: int) -> None:
+        """What a scraped proxy shows of a cluster before any request."""
+        labels = {
+            "__name__": "envoy_cluster_membership_total",
+            "envoy_cluster_name": f"httproute/{NAMESPACE}/{NAME}/rule/0/backend/{position}",
+            "namespace": "envoy-gateway-system",
+            "pod": "envoy-0",
+        }
+        self.counters[tuple(sorted(labels.items()))] = 1
+
     def _count(self, cluster: str, count: int, *, errors: int, slow: int) -> None:
         base = (("envoy_cluster_name", cluster), ("namespace", "envoy-gateway-system"), ("pod", "envoy-0"))
 
         def add(metric: str, value: float, **labels: str) -> None:
-            self.counters[tuple(sorted((("__name__", metric), *base, *labels.items())))] += value
+            key = tuple(sorted((("__name__", metric), *base, *labels.items())))
+            self.counters[key] = self.counters.get(key, 0) + value
 
         for name in ("envoy_cluster_upstream_rq_completed", "envoy_cluster_upstream_rq_total"):
             add(name, count)

@@ -18,7 +18,9 @@ PRE_STOP_SECONDS = 8
 MLServer closes its port at SIGTERM: without this, every new connection in between is refused."""
 
 
-def render(model: str, namespace: str, revision: str, spec: Mapping[str, Any], *, pre_stop: bool = True) -> dict[str, Any]:
+def render(
+    model: str, namespace: str, revision: str, spec: Mapping[str, Any], *, pre_stop: bool = True
+) -> dict[str, Any]:
     """The Deployment of a revision, without `replicas` and owner.
 
     `spec` is the stored spec. `pre_stop=False` leaves the sleep out, which loses requests: it exists for

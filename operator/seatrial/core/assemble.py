@@ -65,7 +65,7 @@ def _as_born(live: Manifest) -> Manifest:
     }
 
 
-def alive(p: Pass, status: Status) -> list[str]:
+def alive(status: Status) -> list[str]:
     """Revisions whose pods stay: stable, the candidate, and whatever the route still holds."""
     candidate = status.rollout.revision if status.rollout is not None else None
     wanted = [status.stable, candidate, status.traffic.slots.a, status.traffic.slots.b]
@@ -91,7 +91,7 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
     records: list[Manifest] = []
     deployments: list[Manifest] = []
     services: list[Manifest] = []
-    for revision in alive(p, status):
+    for revision in alive(status):
         deployment = rendered(p, revision)
         if deployment is None:
             p.note(f"revision {revision} has lost its record and its Deployment: it cannot be written again")
@@ -146,7 +146,7 @@ def _key(manifest: Manifest) -> str:
 def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     """What nothing refers to any more. A route that is missing or not settled counts as a reference."""
     observed = p.observed
-    stay = set(alive(p, status))
+    stay = set(alive(status))
     route = observed.route
     present = set(observed.workloads) | set(observed.records) | _service_revisions(p)
     named = route.services if route is not None else frozenset()

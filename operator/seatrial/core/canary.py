@@ -70,10 +70,11 @@ def follow_edits(p: Pass, status: Status) -> Status:
     step = 0
     if rollout.exposed and not rollout.promoting and confirmed > MINIMUM:
         step = max((i for i, s in enumerate(p.steps) if parts(s.weight) <= confirmed), default=-1)
-    p.event("StepsEdited", f"steps are now {trial.steps_of(p)} %: the trial goes on at {percent(confirmed)} %")
-    rollout = clock.restart(rollout, None).model_copy(
-        update={"step": step, "steps": trial.steps_of(p), "approved": []}
+    p.event(
+        "StepsEdited",
+        f"steps are now {trial.steps_of(p)} %: the trial, at {percent(confirmed)} %, goes on with step {step + 1}",
     )
+    rollout = clock.restart(rollout, None).model_copy(update={"step": step, "steps": trial.steps_of(p), "approved": []})
     return status.model_copy(update={"rollout": rollout})
 
 

@@ -66,6 +66,4 @@ def ready(rollout: Rollout) -> Rollout:
     """The candidate has the pods it needs."""
     if rollout.unready_since is None:
         return rollout
-    return rollout.model_copy(
-        update={"unready_since": None, "unready_excused": ZERO, "excused_since": None}
-    )
+    return rollout.model_copy(update={"unready_since": None, "unready_excused": ZERO, "excused_since": None})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
 from seatrial.api.spec import Check, OnFail, Runtime
 from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
@@ -63,7 +62,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         candidate=_arm(p, status, revision),
         runtime=p.spec.runtime or Runtime.CUSTOM,
         model_name=p.spec.model.name if p.spec.model else None,
-        weight=Decimal(weight_of(status.traffic, revision, confirmed=True)) / parts(1),
+        weight=weight_of(status.traffic, revision, confirmed=True) / parts(1),
         last=rollout is not None and canary.is_last(p, rollout) and not rollout.promoting,
         concurrent=stable_weight >= CONCURRENT,
         min_samples=p.spec.analysis.min_samples,
@@ -71,7 +70,8 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         confirmed_at=confirmed_at,
         start=p.now,
         now=p.now,
-        interval=p.answers.scrape_interval,
+        interval=p.spec.analysis.interval,
+        scrape_interval=p.answers.scrape_interval,
     )
 
 
@@ -91,9 +91,7 @@ def opening_questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
         question
         for check in wanted_checks(p)
         if check.name not in have
-        for question in checks.opening_questions(
-            check, situation(p, status, p.wanted), p.installation.presets
-        )
+        for question in checks.opening_questions(check, situation(p, status, p.wanted), p.installation.presets)
     )
 
 
@@ -105,9 +103,7 @@ def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
         if check.name in have:
             out.append(have[check.name])
             continue
-        opened = checks.opening(
-            check, situation(p, status, p.wanted), p.installation.presets, p.answers.metrics
-        )
+        opened = checks.opening(check, situation(p, status, p.wanted), p.installation.presets, p.answers.metrics)
         if isinstance(opened, checks.Refusal):
             p.stalled(status, "NoSeries", f"check {check.name}: {opened.message}")
             p.wake(RETRY_OPENING)
@@ -153,9 +149,7 @@ def look(p: Pass, status: Status) -> Status:
     else:
         status = opened
     have = {check.name: check for check in status.checks}
-    judged = [
-        _judge(p, status, check, have[check.name]) for check in wanted_checks(p) if check.name in have
-    ]
+    judged = [_judge(p, status, check, have[check.name]) for check in wanted_checks(p) if check.name in have]
     rollout = rollout.model_copy(update={"looked_at": p.now})
     status = status.model_copy(update={"checks": judged, "rollout": rollout})
     p.looked = opened is not None
@@ -208,7 +202,5 @@ def void(p: Pass, status: Status, why: str) -> Status:
         return status
     p.note(f"evidence of revision {rollout.revision} is void: {why}")
     restarted = clock.restart(rollout, p.now if rollout.confirmed_at is not None else None)
-    emptied = [
-        checks.restart(check, trial=True).model_copy(update={"through": p.now}) for check in status.checks
-    ]
+    emptied = [checks.restart(check, trial=True).model_copy(update={"through": p.now}) for check in status.checks]
     return status.model_copy(update={"rollout": restarted, "checks": emptied})

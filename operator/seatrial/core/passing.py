@@ -72,10 +72,10 @@ class Pass:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def event(self, reason: str, message: str, type: Literal["Normal", "Warning"] = "Normal") -> None:
+    def event(self, reason: str, message: str, kind: Literal["Normal", "Warning"] = "Normal") -> None:
         """Write down a decision that people are told of."""
         self.note(message)
-        self.events.append(Event(type, reason, message[:1024]))
+        self.events.append(Event(kind, reason, message[:1024]))
 
     def wake(self, after: timedelta) -> None:
         """Ask for another pass, at the latest after this time."""

@@ -97,9 +97,7 @@ def plan(observed: Observed, answers: Answers, now: datetime, installation: Inst
     )
 
 
-def _begin_pass(
-    observed: Observed, answers: Answers, now: datetime, installation: Installation
-) -> Pass | None:
+def _begin_pass(observed: Observed, answers: Answers, now: datetime, installation: Installation) -> Pass | None:
     if observed.spec is None:
         return None
     return Pass(observed, observed.spec, revision(observed.raw_spec), answers, now, installation)
@@ -131,9 +129,7 @@ def _invalid(observed: Observed, now: datetime) -> Plan:
 def know_traffic(p: Pass, status: Status) -> Status:
     """Read from the route what the proxies are known to do."""
     edited = Ref("HTTPRoute", p.observed.name) in p.observed.edited
-    reading = read(
-        p.observed.name, status.traffic, p.observed.route, p.now, p.installation.dwell, edited=edited
-    )
+    reading = read(p.observed.name, status.traffic, p.observed.route, p.now, p.installation.dwell, edited=edited)
     p.settled = reading.settled
     if reading.wait is not None:
         p.wake(reading.wait)
@@ -146,7 +142,9 @@ def notice_edits(p: Pass, status: Status) -> Status:
     """Hand edits are put back; an edited template of the candidate voids what was learnt from it."""
     for ref in p.observed.edited:
         p.event("Repaired", f"{ref} was changed by hand or by another controller: put back", "Warning")
-        if status.rollout is not None and ref == Ref("Deployment", child_name(p.observed.name, status.rollout.revision)):
+        if status.rollout is not None and ref == Ref(
+            "Deployment", child_name(p.observed.name, status.rollout.revision)
+        ):
             status = evidence.void(p, status, f"the template of {ref} was changed")
     return status
 
@@ -232,7 +230,9 @@ def begin(p: Pass, status: Status) -> Status:
     answer = p.answers.dry_run
     if p.wanted not in p.observed.workloads:
         if answer is None or answer.failed:
-            p.note(f"the API server could not be asked about the new template: {answer.failed if answer else 'no answer'}")
+            p.note(
+                f"the API server could not be asked about the new template: {answer.failed if answer else 'no answer'}"
+            )
             p.wake(STALLED_WAKE)
             return status
         if answer.refused:

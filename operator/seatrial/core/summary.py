@@ -41,11 +41,7 @@ def summarise(p: Pass, status: Status) -> Status:
         }
     )
     return status.model_copy(
-        update={
-            "conditions": conditions.settle(
-                status.conditions, _claims(p, status), p.observed.generation, p.now
-            )
-        }
+        update={"conditions": conditions.settle(status.conditions, _claims(p, status), p.observed.generation, p.now)}
     )
 
 
@@ -146,7 +142,9 @@ def _claims(p: Pass, status: Status) -> list[Claim]:
         last = status.history[0].outcome if status.history else None
         reason = "Failed" if last is Trialled.FAILED else "RolledBack"
         reason = rejected.reason if rejected.reason in NEVER_BEGAN else reason
-        stalled = Claim("Stalled", True, reason, f"{rejected.message}; change the spec, or: seatrial retry {p.observed.name}")
+        stalled = Claim(
+            "Stalled", True, reason, f"{rejected.message}; change the spec, or: seatrial retry {p.observed.name}"
+        )
     else:
         stalled = Claim("Stalled", False, "Progressing", "nothing is in the way")
     ready_pods = p.ready(status.stable)
@@ -164,7 +162,9 @@ def _claims(p: Pass, status: Status) -> list[Claim]:
             "Available",
             available,
             "StableServes" if available else "NothingServes",
-            f"stable {status.stable} has {ready_pods} of {p.replicas} ready pods" if status.stable else "no stable revision",
+            f"stable {status.stable} has {ready_pods} of {p.replicas} ready pods"
+            if status.stable
+            else "no stable revision",
         ),
     ]
 

@@ -95,8 +95,7 @@ def read(
     """Confirm what the gateway has accepted for long enough. `edited`: somebody changed the route by hand."""
     if route is None or edited or not as_written(model, traffic, route) or not route.accepted:
         since = None if services(model, traffic.slots) is None else traffic.unsettled_since or now
-        waiting = {"accepted": None, "unsettled_since": since}
-        return Reading(traffic.model_copy(update=waiting), settled=False)
+        return Reading(traffic.model_copy(update={"accepted": None, "unsettled_since": since}), settled=False)
     accepted = traffic.accepted
     if accepted is None or accepted.generation != route.generation:
         accepted = Accepted(generation=route.generation, since=now)

@@ -29,9 +29,7 @@ def begin(p: Pass, status: Status) -> Status:
         p.event("Deploying", f"first revision {p.wanted}: starting {p.replicas} pods, no traffic before they are ready")
     else:
         p.event("TrialStarted", f"revision {p.wanted} goes on trial against {status.stable}: steps {rollout.steps} %")
-    return status.model_copy(
-        update={"rollout": rollout, "candidate": p.wanted, "rejected": None, "paused": None}
-    )
+    return status.model_copy(update={"rollout": rollout, "candidate": p.wanted, "rejected": None, "paused": None})
 
 
 def go_back(p: Pass, status: Status, reason: BackReason, message: str) -> Status:
@@ -45,7 +43,8 @@ def go_back(p: Pass, status: Status, reason: BackReason, message: str) -> Status
     status = status.model_copy(update={"rollout": rollout.model_copy(update={"back": back, "overlay": None})})
     if status.stable is None:
         return _rejected(p, status, Trialled.FAILED)
-    p.event("RollingBack", f"revision {rollout.revision} goes back: {sentence}", "Warning")
+    if rollout.exposed:
+        p.event("RollingBack", f"revision {rollout.revision} goes back: {sentence}", "Warning")
     return status
 
 
