@@ -16,12 +16,14 @@ from pathlib import Path
 from string import Template
 
 from dev import images, tools
+from dev.api import Api
 from dev.cache import Recipe, obtain
 from dev.errors import DevError
 from dev.progress import run_logged
 
 MANIFESTS = Path(__file__).parent / "manifests"
 GATEWAY_SYSTEM = "envoy-gateway-system"
+_BETWEEN = "\n---\n"
 _PROXY_LABELS = (
     "gateway.envoyproxy.io/owning-gateway-name=gateway,gateway.envoyproxy.io/owning-gateway-namespace=gateways"
 )
@@ -78,10 +80,10 @@ class Kubectl:
 
 def install_definitions(kubectl: Kubectl) -> None:
     """Apply what needs no image: namespaces, and the resources of the Gateway API and of Envoy Gateway."""
-    crds = gateway_manifests() / "crds.yaml"
+    crds = (gateway_manifests() / "crds.yaml").read_text(encoding="utf-8")
+    api = Api.of(kubectl.run("config", "view", "--raw", "--minify", "-o", "json"))
+    api.create_definitions(crds.split(_BETWEEN))
     kubectl.apply(_manifest("namespaces", {}))
-    kubectl.apply(crds.read_text(encoding="utf-8"))
-    kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(crds))
 
 
 def install(kubectl: Kubectl, exposure: Exposure) -> None:
@@ -94,7 +96,7 @@ def install(kubectl: Kubectl, exposure: Exposure) -> None:
     if exposure.dns_service is not None:
         names.append("coredns")
     chart = (gateway_manifests() / "control-plane.yaml").read_text(encoding="utf-8")
-    kubectl.apply("\n---\n".join([chart, *(_manifest(name, values) for name in names)]))
+    kubectl.apply(_BETWEEN.join([chart, *(_manifest(name, values) for name in names)]))
 
 
 def wait(kubectl: Kubectl, seconds: float = 120) -> None:
@@ -165,8 +167,8 @@ def gateway_manifests() -> Path:
                     (crds if is_crd else rest).append(document)
         # Accounts, roles and configuration before what uses them.
         rest.sort(key=lambda text: bool(re.search(r"^kind: (Job|Deployment)$", text, re.MULTILINE)))
-        (folder / "crds.yaml").write_text("\n---\n".join(crds), encoding="utf-8")
-        (folder / "control-plane.yaml").write_text("\n---\n".join(rest), encoding="utf-8")
+        (folder / "crds.yaml").write_text(_BETWEEN.join(crds), encoding="utf-8")
+        (folder / "control-plane.yaml").write_text(_BETWEEN.join(rest), encoding="utf-8")
         run_logged(["rm", "-r", chart, folder / "rendered"], log)
 
     return obtain(recipe, build)
