@@ -13,7 +13,7 @@ import yaml
 from seatrial.api.lint import Severity, is_ours, lint
 from seatrial.cli.lint import FOUND, OK, UNREADABLE
 from seatrial.cli.lint import lint as lint_files
-from tests.api.cases import BREAKING, MALFORMED, UNKNOWN, VALID, Case, resource, with_steps
+from tests.api.cases import BREAKING, MALFORMED, UNKNOWN, VALID, Case, resource, with_check, with_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -162,6 +162,28 @@ def test_a_finding_names_file_line_and_field(tmp_path: Path) -> None:
         f"{path}:16: error: spec.progressDeadline: progressDeadline is 1s and no pod is ready that fast: set 10s or more",
         "1 ModelDeployment checked: 2 errors, 0 warnings",
     ]
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("sum(rate(a{$selector}[$window])", "does not parse"),
+        ("sum(rate(a{$selector}[5m])) / sum(rate(b[5m]))", "b would read every namespace"),
+        ('sum(a{namespace="$namespace"}) or sum(b{namespace="other"})', "b reads another namespace"),
+        ("sum(a{$selector}[5m])", "does not parse"),
+    ],
+)
+def test_a_query_that_the_operator_would_refuse_is_an_error(tmp_path: Path, query: str, problem: str) -> None:
+    code, text = run(written(tmp_path, with_check(query=query, max="1")))
+    assert code == FOUND
+    (line,) = [line for line in text.splitlines() if ": error: " in line]
+    assert ": error: spec.analysis.checks[0].query: check c: " in line
+    assert problem in line
+
+
+def test_a_query_without_any_place_holder_is_said_once(tmp_path: Path) -> None:
+    _, text = run(written(tmp_path, with_check(query="sum(up)", max="1")))
+    assert text.count(": error: ") == 1
 
 
 def test_warnings_do_not_fail(tmp_path: Path) -> None:
