@@ -48,6 +48,7 @@ def obj(status: Status | None, **spec: Any) -> dict[str, Any]:
     asked = ModelDeploymentSpec.model_validate(
         {
             "replicas": 4,
+            "runtime": "MLServer",
             "model": {"name": "fraud", "version": "2026-11-20", "owner": "risk-ml@example.com"},
             "template": {"spec": {"containers": [{"name": "model", "image": "registry.example.com/fraud:2"}]}},
             "traffic": {"hostnames": ["fraud.example.com"]},
@@ -123,7 +124,10 @@ LATENCY = CheckStatus(
     trial=arms(236, 12410, 1781, 111320),
 )
 COST = CheckStatus(
-    name="cost", outcome=Outcome.NO_DATA, message="cost: the query found nothing for the candidate", at=before(seconds=9)
+    name="cost",
+    outcome=Outcome.NO_DATA,
+    message="cost: the query found nothing for the candidate",
+    at=before(seconds=9),
 )
 FAILED_ERRORS = CheckStatus(
     name="errors",
@@ -165,6 +169,12 @@ def ready(holds: bool, reason: str, message: str, stalled: bool = False) -> list
         condition("Stalled", stalled),
         condition("Available", True),
     ]
+
+
+def waiting(overlaid: Rollout, **more: Any) -> Status:
+    """A trial that does not go on by itself; the latest decision is to wait."""
+    assert overlaid.overlay is not None
+    return canary(rollout=overlaid, message=overlaid.overlay.message, **more)
 
 
 def canary(**more: Any) -> Status:
@@ -260,9 +270,7 @@ def _going_back() -> Status:
         message=f"revision {NEW} goes back: {FAILED_ERRORS.message}",
         traffic=traffic(25, 0),
         checks=[FAILED_ERRORS],
-        rollout=rollout(
-            back=Back(reason=BackReason.CHECK_FAILED, message=FAILED_ERRORS.message, at=before(seconds=2))
-        ),
+        rollout=rollout(back=Back(reason=BackReason.CHECK_FAILED, message=FAILED_ERRORS.message, at=before(seconds=2))),
     )
 
 
@@ -276,7 +284,12 @@ def _preparing() -> Status:
         checks=[],
         revisions=revisions((0, 1)),
         rollout=rollout(
-            step=0, exposed=False, confirmed_at=None, preflight=None, unready_since=before(minutes=1), started=before(minutes=1)
+            step=0,
+            exposed=False,
+            confirmed_at=None,
+            preflight=None,
+            unready_since=before(minutes=1),
+            started=before(minutes=1),
         ),
     )
 
@@ -312,18 +325,19 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
     "canary-no-data": lambda: obj(canary(checks=[ERRORS, LATENCY, COST])),
     "canary-time-over": lambda: obj(canary(rollout=rollout(confirmed_at=before(minutes=9)))),
     "paused": lambda: obj(
-        canary(
-            paused=Paused(by="ada@example.com", reason="waiting for the fraud team", since=before(minutes=3)),
-            rollout=overlaid(
-                OverlayKind.PAUSED, "paused by ada@example.com (waiting for the fraud team): seatrial resume fraud"
+        waiting(
+            overlaid(
+                OverlayKind.PAUSED,
+                "paused by ada@example.com: waiting for the fraud team; seatrial resume fraud goes on, abort sends it back",
             ),
+            paused=Paused(by="ada@example.com", reason="waiting for the fraud team", since=before(minutes=3)),
         )
     ),
     "awaiting-approval": lambda: obj(
-        canary(
+        waiting(
             step="3/3",
             traffic=traffic(50),
-            rollout=overlaid(
+            overlaid=overlaid(
                 OverlayKind.AWAITING_APPROVAL,
                 "step 3 (50 %) wants an approval before it is left: seatrial approve fraud",
             ).model_copy(update={"step": 2, "confirmed_at": before(minutes=12), "stopped_since": None}),
@@ -332,8 +346,8 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
         )
     ),
     "holding": lambda: obj(
-        canary(
-            rollout=overlaid(
+        waiting(
+            overlaid(
                 OverlayKind.HOLDING,
                 "Prometheus does not answer (http://prometheus.monitoring:9090: connection refused)",
                 deadline=NOW + timedelta(minutes=27),
@@ -346,7 +360,8 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
         _preparing().model_copy(
             update={
                 "rollout": overlaid(
-                    OverlayKind.BLOCKED, "pod fraud-e04d5521aa-x finds no node: 0/3 nodes are available: insufficient memory"
+                    OverlayKind.BLOCKED,
+                    "pod fraud-e04d5521aa-x finds no node: 0/3 nodes are available: insufficient memory",
                 ).model_copy(update={"step": 0, "exposed": False, "confirmed_at": None, "preflight": None})
             }
         )

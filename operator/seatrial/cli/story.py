@@ -114,9 +114,9 @@ def waits_for(r: Reading, now: datetime) -> list[Wait]:
         out.append(Wait("person", r.stalled.message or r.stalled.reason))
     overlay = r.overlay
     if overlay:
-        since = f"{span(now - overlay.since)} so far, " if overlay.since else ""
-        end = f"{_until(overlay.deadline, now)}: {overlay.then}" if overlay.deadline else "it does not end by itself"
-        out.append(Wait("person", f"{overlay.message.rstrip('.')} ({since}{end})"))
+        times = [f"{span(now - overlay.since)} so far"] if overlay.since else []
+        times += [f"{_until(overlay.deadline, now)}: {overlay.then}"] if overlay.deadline else []
+        out.append(Wait("person", overlay.message.rstrip(".") + (f" ({', '.join(times)})" if times else "")))
     elif r.paused:
         out.append(
             Wait("person", f"{paused(r)} ({span(now - r.paused_since)} so far)" if r.paused_since else paused(r))
@@ -166,7 +166,7 @@ def _confirmation(r: Reading) -> str:
 
 def sentence(check: CheckView) -> str:
     """A check's own sentence, with its name in front where it does not begin with it."""
-    message = check.message or f"{check.outcome}"
+    message = check.message or "no verdict yet"
     return message if message.startswith(check.name) else f"{check.name}: {message}"
 
 

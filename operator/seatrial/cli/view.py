@@ -6,7 +6,7 @@ Nothing here reads a clock, a cluster or the environment, so a test can compare 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -64,7 +64,7 @@ QUIET = ("pods", "gateway")
 """What is waited for without anybody having to do anything; time and checks are drawn in their own way."""
 NARROW = 76
 """Columns below which columns that only help are left out."""
-WIDE = 132
+WIDE = 150
 """Columns from which a check's sentence stands beside its numbers."""
 
 
@@ -96,32 +96,7 @@ def live(obj: Mapping[str, Any], now: datetime, *, command: str = "seatrial") ->
 
 def why(obj: Mapping[str, Any], now: datetime, *, command: str = "seatrial") -> RenderableType:
     """Why a model is where it is: the decision, what it waits for, the evidence, what to do next."""
-    r = Reading(obj)
-    parts: list[RenderableType] = [
-        _fold(("", Text.assemble((r.name, "bold"), " is in ", _phase(r), ": ", headline(r) + "."))),
-    ]
-    if r.message:
-        parts += [Text(), Text("Latest decision", style="bold"), _fold(("  ", Text(r.message)))]
-    back = r.back_message or (r.rejected_why if r.phase in DECIDED_BADLY else "")
-    if back and back not in r.message:
-        when = ago(r.rejected_at, now)
-        title = Text.assemble(("Sent back because", "bold"), (f"  {when}" if when else "", "dim"))
-        parts += [Text(), title, _fold(("  ", Text(back)))]
-    waits = waits_for(r, now)
-    if waits:
-        parts += [Text(), Text("It waits for", style="bold"), *(_fold(("  • ", Text(wait.text))) for wait in waits)]
-    if r.preflight:
-        parts += [Text(), Text("Recorded requests", style="bold"), _fold(_preflight(r))]
-    if r.checks:
-        title = Text("Checks" if r.on_trial else "Checks of the last trial", style="bold")
-        parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
-    steps = next_steps(r, command)
-    if steps or r.on_trial:
-        parts += [Text(), Text("What you can do", style="bold")]
-        if not r.overlay and not r.going_back and r.on_trial:
-            parts.append(Text("  Nothing has to be done: it goes on by itself."))
-        parts.append(_hints(steps))
-    return Group(*parts)
+    return _Sized(lambda width: _why(Reading(obj), now, command, width))
 
 
 def history(obj: Mapping[str, Any], now: datetime) -> RenderableType:
@@ -141,16 +116,22 @@ def history(obj: Mapping[str, Any], now: datetime) -> RenderableType:
 
 
 class _Sized:
-    """A picture that is composed for the width it is drawn at."""
+    """A picture composed for the terminal it is drawn in: where it is too low, blank lines go first."""
 
-    def __init__(self, compose: Any) -> None:
+    def __init__(self, compose: Callable[[int], list[RenderableType]]) -> None:
         self._compose = compose
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._compose(options.max_width)
+        parts = self._compose(options.max_width)
+        if (
+            console.is_terminal
+            and len(console.render_lines(Group(*parts), options.update(height=None))) > console.height
+        ):
+            parts = [part for part in parts if not (isinstance(part, Text) and not part.plain)]
+        yield Group(*parts)
 
 
-def _live(r: Reading, now: datetime, command: str, width: int) -> RenderableType:
+def _live(r: Reading, now: datetime, command: str, width: int) -> list[RenderableType]:
     parts: list[RenderableType] = [_title(r, now), Text(_capital(headline(r)) + ".")]
     if r.url:
         parts.append(Text(r.url, style="dim underline"))
@@ -162,23 +143,58 @@ def _live(r: Reading, now: datetime, command: str, width: int) -> RenderableType
     parts += [_fold(("◌ ", Text(f"waits for {wait.text}")), mark="cyan") for wait in waits if wait.kind in QUIET]
     if r.preflight:
         parts += [Text(), _fold(_preflight(r))]
-    if r.checks and (r.on_trial or r.phase in DECIDED_BADLY):
+    if (r.on_trial or r.phase in DECIDED_BADLY) and _judged(r):
         parts += [Text(), _checks(r, width)]
     parts += _decision(r)
-    parts += _attention(r, waits, command)
+    parts += _attention(r, waits, command, width)
     if not r.on_trial and r.history and r.phase not in DECIDED_BADLY:
         parts += [Text(), _past(r, now)]
-    return Group(*parts)
+    return parts
+
+
+def _why(r: Reading, now: datetime, command: str, width: int) -> list[RenderableType]:
+    parts: list[RenderableType] = [
+        Text.assemble((r.name, "bold"), " is in ", _phase(r), ": ", headline(r) + "."),
+    ]
+    back = _back(r)
+    if back:
+        title = Text.assemble(("Sent back because", "bold"), (f"  {ago(r.rejected_at, now)}", "dim"))
+        parts += [Text(), title, _fold(("  ", Text(back)))]
+    elif _decision(r):
+        parts += [Text(), Text("Latest decision", style="bold"), _fold(("  ", Text(r.message)))]
+    waits = waits_for(r, now)
+    if waits:
+        parts += [Text(), Text("It waits for", style="bold"), *(_fold(("  • ", Text(wait.text))) for wait in waits)]
+    if r.preflight:
+        mark, sentences = _preflight(r)
+        parts += [Text(), Text("Recorded requests", style="bold"), _fold((f"  {mark}", sentences))]
+    if _judged(r):
+        title = Text("Checks" if r.on_trial else "Checks of the last trial", style="bold")
+        parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
+    steps = next_steps(r, command)
+    if steps or r.on_trial:
+        parts += [Text(), Text("What you can do", style="bold")]
+        if r.on_trial and not any(wait.kind in ("operator", "person") for wait in waits):
+            parts.append(Text("  Nothing has to be done: it goes on by itself."))
+        parts.append(_hints(steps, width))
+    return parts
 
 
 def _decision(r: Reading) -> list[RenderableType]:
-    """The latest decision; why it goes or went back comes first, and nothing is said twice."""
-    back = r.back_message or (r.rejected_why if r.phase in DECIDED_BADLY else "")
+    """The latest decision, unless it is drawn already; why a candidate goes or went back comes first."""
+    back = _back(r)
     if back:
-        return [Text(), _fold(("✘ ", Text(r.message if back in r.message else back, style="red")), mark="bold red")]
-    if r.message and r.message.rstrip(".") != headline(r) and not (r.stalled and r.message == r.stalled.message):
+        return [Text(), _fold(("✘ ", Text(back, style="red")), mark="bold red")]
+    said = {headline(r), r.overlay.message if r.overlay else "", r.stalled.message if r.stalled else ""}
+    said.add("; ".join(check.message for check in r.checks if check.message))
+    if r.message and r.message.rstrip(".") not in said and r.phase not in {"Suspended", "Parked"}:
         return [Text(), _fold(("→ ", Text(r.message)), mark="dim")]
     return []
+
+
+def _back(r: Reading) -> str:
+    back = r.back_message or (r.rejected_why if r.phase in DECIDED_BADLY else "")
+    return r.message if back and back in r.message else back
 
 
 def _past(r: Reading, now: datetime) -> RenderableType:
@@ -276,6 +292,11 @@ def _voyage(r: Reading, now: datetime, width: int) -> RenderableType:
     return Group(way, clock)
 
 
+def _judged(r: Reading) -> bool:
+    """Whether the checks have anything to say: before the first look they are only names."""
+    return any(check.at or check.outcome != "Inconclusive" for check in r.checks)
+
+
 def _checks(r: Reading, width: int) -> RenderableType:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="dim", expand=False)
     table.add_column("", no_wrap=True, width=1)
@@ -301,8 +322,8 @@ def _checks(r: Reading, width: int) -> RenderableType:
             cells += [_arm(check.candidate, check.value), _arm(check.stable, "")]
         if long:
             cells.append(Text(_without_name(check), style="dim" if check.outcome == "Pass" else ""))
-        elif check.outcome != "Pass" and check.message:
-            below.append(_fold((f"{mark} ", Text(sentence(check))), mark=style))
+        elif check.outcome != "Pass" and check.message and check.message not in _back(r):
+            below.append(_fold((f"{mark}  ", Text(sentence(check))), mark=style))
         table.add_row(*cells)
     table.expand = long
     return Group(table, *below)
@@ -330,15 +351,14 @@ def _preflight(r: Reading) -> tuple[str, Text]:
 
 
 def _check_line(check: CheckView, now: datetime) -> tuple[str, Text]:
-    mark, style = MARKS.get(check.outcome, ("?", "yellow"))
-    line = Text.assemble((f"{VERDICTS.get(check.outcome, check.outcome)}  ", style), sentence(check))
+    line = Text(sentence(check))
     when = ago(check.at, now)
     if when:
         line.append(f"  ({when})", style="dim")
-    return f"  {mark} ", line
+    return f"  {MARKS.get(check.outcome, ('?', ''))[0]} ", line
 
 
-def _attention(r: Reading, waits: list[Wait], command: str) -> list[RenderableType]:
+def _attention(r: Reading, waits: list[Wait], command: str, width: int) -> list[RenderableType]:
     """What does not go on by itself, and what a person can do about it."""
     overlay = r.overlay
     mark = {"Paused": "⏸ ", "AwaitingApproval": "⚑ ", "Blocked": "■ "}.get(overlay.kind, "◌ ") if overlay else "◌ "
@@ -349,17 +369,21 @@ def _attention(r: Reading, waits: list[Wait], command: str) -> list[RenderableTy
     ]
     steps = next_steps(r, command)
     if steps and (parts or r.phase in DECIDED_BADLY or r.phase in ("Suspended", "Parked")):
-        parts.append(_hints(steps))
+        parts.append(_hints(steps, width))
     return [Text(), *parts] if parts else []
 
 
-def _hints(steps: list[tuple[str, str]]) -> RenderableType:
+def _hints(steps: list[tuple[str, str]], width: int) -> RenderableType:
     grid = Table.grid(padding=(0, 3, 0, 0))
     grid.add_column(overflow="fold")
-    grid.add_column(overflow="fold", style="dim")
-    for line, meaning in steps:
-        grid.add_row(Text(line, style="bold"), Text(meaning))
-    return Padding(grid, (0, 0, 0, 2))
+    if width < NARROW:
+        for line, meaning in steps:
+            grid.add_row(Text.assemble((line, "bold"), (f"\n  {meaning}", "dim")))
+    else:
+        grid.add_column(overflow="fold", style="dim")
+        for line, meaning in steps:
+            grid.add_row(Text(line, style="bold"), Text(meaning))
+    return Padding(grid, (0, 0, 0, 2), expand=False)
 
 
 def _trial(trial: TrialView, now: datetime) -> list[RenderableType]:
@@ -393,7 +417,9 @@ def _phase(r: Reading) -> Text:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """A sentence's first letter; names of fields and commands keep theirs."""
+    first = text.partition(" ")[0]
+    return text if "." in first or "/" in first else text[:1].upper() + text[1:]
 
 
 def _cells(percent: float, width: int) -> int:

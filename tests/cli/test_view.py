@@ -1,0 +1,191 @@
+"""How a model looks in each phase and overlay, as pictures that a reviewer reads.
+
+`UPDATE_PICTURES=1 pytest tests/cli/test_view.py` writes them anew.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console, RenderableType
+
+from seatrial.cli import lines, story, view
+from seatrial.cli.reading import Reading, parse_duration, parse_time
+from tests.cli.worlds import HISTORY, NEW, NOW, WORLDS, canary, obj
+
+PICTURES = Path(__file__).parent / "pictures"
+
+
+def drawn(picture: RenderableType, width: int = 100, **options: Any) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False, **options).print(picture)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def agrees(name: str, text: str) -> None:
+    """The picture is the one on file."""
+    file = PICTURES / f"{name}.txt"
+    if os.environ.get("UPDATE_PICTURES"):
+        PICTURES.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_each_place_has_its_picture(world: str) -> None:
+    model = WORLDS[world]()
+    text = "\n".join(
+        [
+            f"# seatrial get fraud\n\n{drawn(view.live(model, NOW))}",
+            f"# seatrial why fraud\n\n{drawn(view.why(model, NOW))}",
+            f"# seatrial get fraud -w, without a terminal\n\n{lines.log_line(model, NOW)}\n",
+        ]
+    )
+    agrees(world, text)
+
+
+def test_the_list_shows_all_of_them() -> None:
+    models = [{**make(), "metadata": {**make()["metadata"], "name": name}} for name, make in WORLDS.items()]
+    narrow = "\n".join(lines.table(models, NOW, width=120))
+    wide = "\n".join(lines.table(models, NOW, wide=True, namespaces=True))
+    assert all(len(line) <= 120 for line in narrow.splitlines())
+    agrees("list", f"# seatrial list, 120 columns\n\n{narrow}\n\n# seatrial list -A -o wide\n\n{wide}\n")
+
+
+def test_history() -> None:
+    agrees("history", drawn(view.history(obj(canary(history=HISTORY)), NOW)))
+    assert drawn(view.history(obj(canary()), NOW)) == "fraud has no trial behind it yet.\n"
+
+
+def test_a_narrow_terminal_loses_nothing_that_matters() -> None:
+    text = drawn(view.live(WORLDS["paused"](), NOW), 60)
+    assert all(len(line) <= 60 for line in text.splitlines())
+    agrees("narrow", text)
+
+
+def test_a_low_terminal_gets_it_without_blank_lines() -> None:
+    model = WORLDS["paused"]()
+    high = drawn(view.live(model, NOW), force_terminal=True, height=40, color_system=None)
+    low = drawn(view.live(model, NOW), force_terminal=True, height=20, color_system=None)
+    assert [line for line in high.splitlines() if line] == low.splitlines()
+
+
+def test_no_colour_means_no_colour() -> None:
+    out = io.StringIO()
+    Console(file=out, force_terminal=True, width=100, no_color=True, color_system="truecolor").print(
+        view.live(WORLDS["canary"](), NOW)
+    )
+    # Bold and reverse remain; no foreground or background colour is set.
+    assert "\033[3" not in out.getvalue().replace("\033[3m", "")
+    assert "\033[4" not in out.getvalue().replace("\033[4m", "")
+
+
+def test_commands_are_named_as_they_were_called() -> None:
+    assert "kubectl seatrial resume fraud -n payments" in drawn(
+        view.live(WORLDS["paused"](), NOW, command="kubectl seatrial")
+    )
+
+
+def test_texts_of_the_cluster_cannot_steer_the_terminal_or_the_markup() -> None:
+    model = obj(canary(message="\033[2Jcleared [red]not markup[/red] \u202e"))
+    text = drawn(view.live(model, NOW), force_terminal=True)
+    assert "\033[2J" not in text
+    assert "\u202e" not in text
+    assert "[red]not markup[/red]" in text
+    assert "\033" not in lines.log_line(model, NOW)
+
+
+def test_the_clock_of_a_step() -> None:
+    running = Reading(WORLDS["canary"]())
+    assert running.left(NOW) == timedelta(minutes=2, seconds=50)
+    assert running.left(NOW + timedelta(minutes=2)) == timedelta(seconds=50)
+    # A clock that stands still leaves the same time however long one looks.
+    standing = Reading(WORLDS["paused"]())
+    assert standing.left(NOW) == standing.left(NOW + timedelta(hours=1)) == timedelta(minutes=3, seconds=50)
+
+
+def test_the_bar_shows_what_is_there_and_what_is_wanted() -> None:
+    assert drawn(view.Bar(25, 25, "cyan", width=20)) == "█████···············\n"
+    assert drawn(view.Bar(5, 25, "cyan", width=20)) == "█▒▒▒▒···············\n"
+    assert drawn(view.Bar(25, 0, "cyan", width=20)) == "▒▒▒▒▒···············\n"
+    # A trace is seen, and what is missing to the whole too.
+    assert drawn(view.Bar(0.0001, 0.0001, "cyan", width=20)) == "█···················\n"
+    assert drawn(view.Bar(99.9999, 99.9999, "cyan", width=20)) == "███████████████████·\n"
+
+
+def test_the_log_tells_decisions_and_not_every_number() -> None:
+    before, after = WORLDS["canary"](), WORLDS["canary"]()
+    after["status"]["checks"][0]["trial"]["candidate"]["total"] += 1
+    assert lines.log_key(before) == lines.log_key(after)
+    after["status"]["checks"][0]["outcome"] = "Fail"
+    assert lines.log_key(before) != lines.log_key(after)
+
+
+any_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+    | st.just("2026-11-22T15:00:00Z"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=6) | st.sampled_from(["name", "at", "kind"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def _paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    found = [path] if path else []
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        found += _paths(inner, (*path, key))
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(list(WORLDS)), st.data())
+def test_whatever_status_holds_it_can_be_drawn(world: str, data: st.DataObject) -> None:
+    """Another operator's version, or a hand edit: anything may be missing or have another form."""
+    model = WORLDS[world]()
+    path = data.draw(st.sampled_from(_paths(model)))
+    parent: Any = model
+    for key in path[:-1]:
+        parent = parent[key]
+    if data.draw(st.booleans()):
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = data.draw(any_json)
+    drawn(view.live(model, NOW), data.draw(st.integers(20, 160)))
+    drawn(view.why(model, NOW))
+    drawn(view.history(model, NOW))
+    lines.log_line(model, NOW)
+    lines.log_key(model)
+    lines.table([model], NOW, wide=True, namespaces=True, width=80)
+
+
+@given(any_json)
+def test_anything_is_read(value: Any) -> None:
+    for raw in ({"status": value}, {"spec": value}, {"metadata": value}, {"status": {"rollout": value}}):
+        drawn(view.live(raw, NOW))
+
+
+def test_times_and_durations() -> None:
+    assert parse_time("2026-11-22T15:00:00.250Z") == NOW + timedelta(milliseconds=250)
+    assert parse_time("2026-11-22T16:00:00+01:00") == NOW
+    assert parse_time("yesterday") is None
+    assert parse_duration("1h30m") == timedelta(minutes=90)
+    assert parse_duration("90") is None
+    assert story.ago(NOW - timedelta(minutes=3), NOW) == "3m ago"
+    # Clocks differ: what is said to be in the future is now.
+    assert story.ago(NOW + timedelta(seconds=2), NOW) == "just now"
+    assert NEW in story.headline(Reading(WORLDS["canary"]()))
