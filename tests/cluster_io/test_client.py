@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 
-
 import pytest
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
@@ -114,8 +113,8 @@ async def test_a_patch_with_a_uid_is_for_that_object_only(plane: Plane, client: 
     scaled = await client.patch(DEPLOYMENT, plane.namespace, name, {"metadata": {"uid": uid}, "spec": {"replicas": 5}})
     assert scaled["spec"]["replicas"] == 5
     assert scaled["spec"]["template"] == made["spec"]["template"]
-    with pytest.raises(ApiError):
-        body = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000"}, "spec": {"replicas": 6}}
+    body = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000"}, "spec": {"replicas": 6}}
+    with pytest.raises(Refused, match="uid"):
         await client.patch(DEPLOYMENT, plane.namespace, name, body)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,7 +43,7 @@ Place = tuple[str, str, str]
 """Group, version, plural."""
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - an answer, as the API server sees it
     """An answer that is not a success."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
@@ -258,7 +259,7 @@ class FakeApi:
                         await send(kind, _partial(change.object) if partial else change.object)
                 try:
                     async with asyncio.timeout(self.bookmark_after), self._moved:
-                        await self._moved.wait_for(lambda: self._version > version)
+                        await self._moved.wait_for(functools.partial(self._after, version))
                 except TimeoutError:
                     mark = {"metadata": {"resourceVersion": str(self._version)}}
                     version = self._version
@@ -310,9 +311,6 @@ class FakeApi:
     ) -> Manifest:
         before = self._get(place, namespace, name)
         there, here = before["metadata"], wanted["metadata"]
-        if here.get("uid", there["uid"]) != there["uid"]:
-            message = f"Precondition failed: UID in precondition: {here['uid']}, UID in object meta: {there['uid']}"
-            raise Refusal(409, "Conflict", f'Operation cannot be fulfilled on {_qualified(place)} "{name}": {message}')
         if here.get("resourceVersion", there["resourceVersion"]) != there["resourceVersion"]:
             raise Refusal(
                 409,
@@ -320,6 +318,12 @@ class FakeApi:
                 f'Operation cannot be fulfilled on {_qualified(place)} "{name}": the object has been modified; '
                 "please apply your changes to the latest version and try again",
             )
+        if here.get("uid", there["uid"]) != there["uid"]:
+            if request.method == "PATCH":
+                message = f'metadata.uid: Invalid value: "{here["uid"]}": field is immutable'
+                raise Refusal(422, "Invalid", f'{_qualified(place)} "{name}" is invalid: {message}')
+            message = f"Precondition failed: UID in precondition: {here['uid']}, UID in object meta: {there['uid']}"
+            raise Refusal(409, "Conflict", f'Operation cannot be fulfilled on {_qualified(place)} "{name}": {message}')
         if subresource == "status":
             wanted = {**before, "status": wanted.get("status")}
         else:
@@ -354,6 +358,9 @@ class FakeApi:
             if space == namespace and any(o.get("uid") == before["metadata"]["uid"] for o in owners):
                 await self._delete_silently(where, space, child)
         return {"kind": "Status", "status": "Success"}
+
+    def _after(self, version: int) -> bool:
+        return self._version > version
 
     async def _delete_silently(self, place: Place, namespace: str, name: str) -> None:
         """What the garbage collector would do."""

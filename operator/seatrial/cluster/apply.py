@@ -24,6 +24,7 @@ from seatrial.cluster.errors import (
     Conflict,
     NotFound,
     QuotaExceeded,
+    Refused,
 )
 from seatrial.cluster.kinds import BY_KIND, DEPLOYMENT
 from seatrial.cluster.ledger import Ledger, Page
@@ -150,12 +151,17 @@ class Applier:
             return
         # Without a resourceVersion: a number of pods is right or wrong by itself, and a Deployment's
         # status is written too often for a precondition. The uid still says which Deployment.
-        answer = await self._client.patch(
-            DEPLOYMENT,
-            state.view.observed.namespace,
-            ref.name,
-            {"metadata": {"uid": live["metadata"]["uid"]}, "spec": {"replicas": after}},
-        )
+        uid, namespace = live["metadata"]["uid"], state.view.observed.namespace
+        try:
+            answer = await self._client.patch(
+                DEPLOYMENT, namespace, ref.name, {"metadata": {"uid": uid}, "spec": {"replicas": after}}
+            )
+        except Refused as error:
+            # Another uid is answered as an invalid field, not as a conflict.
+            now = await self._client.find(DEPLOYMENT, namespace, ref.name)
+            if now is None or now["metadata"]["uid"] != uid:
+                raise Conflict(f"{ref} was replaced since we looked") from error
+            raise
         logger.info("scaled %s from %s to %s", ref, before, after, extra=_about(state.view))
         state.objects[ref] = answer
         state.changed = True

@@ -35,7 +35,10 @@ def parse_status(raw: object) -> Status:
     """The status, without the parts that do not parse."""
     if not isinstance(raw, dict):
         return Status()
-    left = copy.deepcopy(raw)
+    try:
+        return Status.model_validate(raw)
+    except ValidationError:
+        left = copy.deepcopy(raw)
     for _ in range(64):
         try:
             return Status.model_validate(left)

@@ -57,7 +57,8 @@ async def _write(client: Client, resource: Manifest, wanted: Mapping[str, Any]) 
         metadata["namespace"],
         metadata["name"],
         {
-            "metadata": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]},
+            # A version belongs to one object only, so it stands for the uid as well.
+            "metadata": {"resourceVersion": metadata["resourceVersion"]},
             "status": _patch(resource, wanted),
         },
         subresource="status",
