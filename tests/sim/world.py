@@ -227,6 +227,7 @@ class World:
         self._serial = 0
         self._carry = 0.0
         self._seen: object = None
+        self._parsed: tuple[Manifest, Status] | None = None
 
     # -- people ---------------------------------------------------------------------------------------------------
 
@@ -267,7 +268,10 @@ class World:
 
     @property
     def status(self) -> Status:
-        return parse_status(self.resource["status"])
+        stored = self.resource["status"]
+        if self._parsed is None or self._parsed[0] is not stored:
+            self._parsed = (stored, parse_status(stored))
+        return self._parsed[1]
 
     def weight(self, name: str) -> int:
         """A revision's weight in the route as it is, in parts."""
@@ -378,12 +382,15 @@ class World:
                     for parent in route["spec"]["parentRefs"]
                 ]
             }
-        shown = None if route is None else copy.deepcopy(route["spec"])
+        shown = None if route is None else route["spec"]
         if not self._route_changes or self._route_changes[-1][1] != shown:
-            self._route_changes.append((self.now, shown))
+            self._route_changes.append((self.now, copy.deepcopy(shown)))
         for position in range(2):
             if shown is not None:
                 self._proof(position)
+        for pod in self.pods:
+            own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
+            self.counters[tuple(sorted(own.items()))] = 1
         for index, lag in enumerate(self.proxy_lag):
             known = [spec for at, spec in self._route_changes if (self.now - at).total_seconds() >= lag]
             before = self.proxies[index]

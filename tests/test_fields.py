@@ -1,0 +1,307 @@
+"""No field is accepted and ignored: for each field of the resource, only that field changes, and what
+the operator does changes with it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from seatrial.api.crd import field_paths
+from seatrial.api.lint import lint
+from seatrial.api.status import Phase
+from seatrial.build.names import child_name
+from seatrial.core.plan import ask
+from seatrial.core.questions import Questions
+from seatrial.core.state import Manifest, Ref
+from tests.sim.world import NAME, Behaviour, World, base_spec, settled
+
+Spec = dict[str, Any]
+Change = Callable[[Spec], None]
+Look = Callable[[Spec], object]
+
+EFFECTS: dict[str, tuple[Change, Look]] = {}
+"""By field: what changes it, and where the difference shows."""
+
+
+def effect(path: str, change: Change, look: Look) -> None:
+    assert path not in EFFECTS, path
+    EFFECTS[path] = (change, look)
+
+
+# --- where differences show ---------------------------------------------------------------------------
+
+
+def serving(spec: Spec, *, stable: Behaviour | None = None) -> World:
+    world = World(spec=copy.deepcopy(spec))
+    world.behaviours["fraud:v1"] = stable or Behaviour()
+    assert world.run(90, until=settled), world.status.message
+    world.run(30)
+    return world
+
+
+def found(kind: str) -> Look:
+    """The objects of a kind once the first revision serves."""
+
+    def look(spec: Spec) -> object:
+        world = serving(spec)
+        stable = str(world.status.stable)
+        objects = [m for ref, m in world.objects.items() if ref.kind == kind]
+        return [str(m["spec"]).replace(stable, "REV") for m in objects]
+
+    return look
+
+
+def pod_template(spec: Spec) -> Manifest:
+    world = serving(spec)
+    name = child_name(NAME, str(world.status.stable))
+    template: Manifest = world.objects[Ref("Deployment", name)]["spec"]["template"]
+    return template
+
+
+def container(spec: Spec) -> object:
+    return pod_template(spec)["spec"]["containers"][0]
+
+
+def revision(spec: Spec) -> object:
+    return World(spec=copy.deepcopy(spec)).wanted
+
+
+def preflight_question(spec: Spec) -> object:
+    world = World(spec=copy.deepcopy(spec))
+    asked: list[Questions] = []
+
+    def remember(w: World, _: object) -> None:
+        asked.append(ask(w.observe(), w.now, w.installation))
+
+    world.watchers.append(remember)
+    world.run(30)
+    question = next(q.preflight for q in asked if q.preflight is not None)
+    return (question.config_map, question.tolerance, question.timeout)
+
+
+def trial(
+    behaviour: Behaviour | None = None, *, seconds: int = 600, stable: Behaviour | None = None
+) -> Callable[[Callable[[World], object]], Look]:
+    """A trial of a second image; `read` says what is looked at in the end."""
+
+    def with_reading(read: Callable[[World], object]) -> Look:
+        def look(spec: Spec) -> object:
+            world = serving(spec, stable=stable)
+            world.image("fraud:v2", behaviour or Behaviour())
+            world.run(seconds)
+            return read(world)
+
+        return look
+
+    return with_reading
+
+
+def took(world: World) -> object:
+    """When the trial ended."""
+    return [entry.ended for entry in world.status.history]
+
+
+def verdicts(world: World) -> object:
+    return [(check.name, check.outcome, check.message) for check in world.status.checks]
+
+
+def phase(world: World) -> Phase:
+    return world.status.phase
+
+
+def history(world: World) -> object:
+    return [(entry.message, entry.training_data) for entry in world.status.history]
+
+
+def waited_at(world: World) -> object:
+    return (world.status.weight, world.status.message)
+
+
+def selectors(world: World) -> object:
+    """What Prometheus is asked at a look."""
+    world.run(15)
+    seen: list[str] = []
+
+    def listen(w: World, _: object) -> None:
+        for question in ask(w.observe(), w.now, w.installation).metrics:
+            seen.append(getattr(question, "selector", getattr(question, "query", "")))
+
+    world.watchers.append(listen)
+    world.run(40)
+    return sorted(set(seen))
+
+
+def refused(spec: Spec) -> object:
+    manifest = {
+        "apiVersion": "seatrial.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": NAME, "namespace": "models"},
+        "spec": copy.deepcopy(spec),
+    }
+    return [finding.message for finding in lint(manifest)]
+
+
+def writes_after_an_edit(spec: Spec) -> object:
+    world = World(spec=copy.deepcopy(spec))
+    world.run(60)
+    return len(world.objects)
+
+
+# --- changes ------------------------------------------------------------------------------------------
+
+
+def at(path: str, value: object) -> Change:
+    """Set a field; a number in the path is a list index."""
+
+    def change(spec: Spec) -> None:
+        *parents, last = path.split(".")
+        where: Any = spec
+        for part in parents:
+            where = where[int(part)] if part.isdigit() else where.setdefault(part, {})
+        where[last] = value
+
+    return change
+
+
+CHECK = "analysis.checks.0"
+
+
+def with_check(**check: Any) -> Spec:
+    spec = base_spec()
+    spec["analysis"]["checks"] = [{"name": "c", **check}]
+    return spec
+
+
+QUERY = {"query": 'sum(score{$selector})', "max": "5"}
+
+effect("spec.replicas", at("replicas", 3), lambda s: len(serving(s).pods))
+effect("spec.suspend", at("suspend", True), writes_after_an_edit)
+effect("spec.model.name", at("model.name", "other"), container)
+effect("spec.model.version", at("model.version", "2026-11-20"), revision)
+effect("spec.model.owner", at("model.owner", "ann"), trial(Behaviour(errors=1.0))(history))
+effect("spec.model.trainingData", at("model.trainingData", "s3://lake@7"), trial(seconds=400)(history))
+effect("spec.runtime", at("runtime", "Custom"), container)
+effect("spec.port", at("port", 9000), found("Service"))
+effect("spec.template.metadata.labels", at("template.metadata.labels", {"team": "x"}), pod_template)
+effect("spec.template.metadata.annotations", at("template.metadata.annotations", {"a": "b"}), pod_template)
+effect("spec.template.spec.containers[].name", at("template.spec.containers.0.name", "server"), container)
+effect("spec.template.spec.containers[].image", at("template.spec.containers.0.image", "fraud:v9"), container)
+effect(
+    "spec.template.spec.containers[].ports[].containerPort",
+    at("template.spec.containers.0.ports", [{"containerPort": 7000}]),
+    container,
+)
+effect(
+    "spec.template.spec.containers[].ports[].name",
+    at("template.spec.containers.0.ports", [{"containerPort": 8080, "name": "grpc"}]),
+    container,
+)
+effect("spec.template.spec.restartPolicy", at("template.spec.restartPolicy", "Never"), refused)
+effect("spec.traffic.hostnames", at("traffic.hostnames", ["other.example.com"]), found("HTTPRoute"))
+PARENT = [{"name": "edge", "namespace": "gateways"}]
+effect(
+    "spec.traffic.gatewayAPI.parentRefs[].name",
+    at("traffic.gatewayAPI.parentRefs", [{"name": "inner", "namespace": "gateways"}]),
+    found("HTTPRoute"),
+)
+effect(
+    "spec.traffic.gatewayAPI.parentRefs[].namespace",
+    at("traffic.gatewayAPI.parentRefs", [{"name": "edge", "namespace": "edges"}]),
+    found("HTTPRoute"),
+)
+effect(
+    "spec.traffic.gatewayAPI.parentRefs[].sectionName",
+    at("traffic.gatewayAPI.parentRefs", [{**PARENT[0], "sectionName": "http"}]),
+    found("HTTPRoute"),
+)
+effect("spec.traffic.drain", at("traffic.drain", "90s"), trial(seconds=500)(took))
+effect(
+    "spec.preflight.requests.configMapRef.name",
+    at("preflight.requests.configMapRef.name", "other"),
+    preflight_question,
+)
+effect("spec.preflight.requests.tolerance", at("preflight.requests.tolerance", "0.5"), preflight_question)
+effect("spec.preflight.timeout", at("preflight.timeout", "5s"), preflight_question)
+STEP = "strategy.stages.0.canary.steps"
+effect("spec.strategy.stages[].canary.steps[].weight", at(f"{STEP}.0.weight", 8), trial(seconds=40)(waited_at))
+effect("spec.strategy.stages[].canary.steps[].minDuration", at(f"{STEP}.0.minDuration", "3m"), trial()(took))
+effect(
+    "spec.strategy.stages[].canary.steps[].approval.when",
+    at(f"{STEP}.1.approval.when", "ToEnter"),
+    trial(seconds=400)(waited_at),
+)
+effect("spec.analysis.interval", at("analysis.interval", "60s"), trial(Behaviour(errors=0.3))(took))
+effect("spec.analysis.minSamples", at("analysis.minSamples", 1_000_000), trial()(phase))
+effect("spec.analysis.none", at("analysis.none", "nobody calls it"), trial(seconds=60)(selectors))
+effect("spec.analysis.checks[].name", at(f"{CHECK}.name", "other"), trial(seconds=60)(verdicts))
+effect("spec.analysis.checks[].preset", at(f"{CHECK}.preset", "Latency"), trial(seconds=60)(verdicts))
+effect("spec.analysis.checks[].from", at(f"{CHECK}.from", "Runtime"), trial(seconds=60)(phase))
+effect(
+    "spec.analysis.checks[].margin.points",
+    at(f"{CHECK}.margin.points", "90"),
+    trial(Behaviour(errors=0.3))(phase),
+)
+effect(
+    "spec.analysis.checks[].margin.relative",
+    at(f"{CHECK}.margin.relative", "10%"),
+    trial(Behaviour(errors=0.08), stable=Behaviour(errors=0.04))(phase),
+)
+effect("spec.analysis.checks[].slowerThan", at(f"{CHECK}.slowerThan", "1s"), trial(Behaviour(slow=0.5))(phase))
+effect(
+    "spec.analysis.checks[].query", at(f"{CHECK}.query", 'sum(other{$selector})'), trial(seconds=60)(selectors)
+)
+effect("spec.analysis.checks[].min", at(f"{CHECK}.min", "2"), trial(seconds=60)(phase))
+effect("spec.analysis.checks[].max", at(f"{CHECK}.max", "0.5"), trial(seconds=60)(phase))
+effect("spec.analysis.checks[].onFail", at(f"{CHECK}.onFail", "Pause"), trial(Behaviour(errors=0.5))(phase))
+effect("spec.progressDeadline", at("progressDeadline", "4m"), trial(Behaviour(start=1e6))(took))
+
+CRITICAL = {"preset": "Errors"}
+STARTS: dict[str, Spec] = {
+    "spec.runtime": base_spec(port=8080),
+    "spec.template.spec.containers[].ports[].name": base_spec(port=8080),
+    "spec.traffic.gatewayAPI.parentRefs[].name": base_spec(
+        traffic={"hostnames": ["fraud.example.com"], "drain": "30s", "gatewayAPI": {"parentRefs": PARENT}}
+    ),
+    "spec.preflight.requests.configMapRef.name": base_spec(
+        preflight={"requests": {"configMapRef": {"name": "golden"}}}
+    ),
+    "spec.analysis.none": base_spec(),
+    "spec.analysis.checks[].name": with_check(**CRITICAL),
+    "spec.analysis.checks[].preset": with_check(**CRITICAL),
+    "spec.analysis.checks[].from": with_check(**CRITICAL),
+    "spec.analysis.checks[].margin.points": with_check(preset="Errors", max="100%", margin={"points": "1"}),
+    "spec.analysis.checks[].margin.relative": with_check(preset="Errors", max="100%", margin={"relative": "10000%"}),
+    "spec.analysis.checks[].slowerThan": with_check(preset="Latency", slowerThan="100ms"),
+    "spec.analysis.checks[].query": with_check(**QUERY),
+    "spec.analysis.checks[].min": with_check(query=QUERY["query"], min="0"),
+    "spec.analysis.checks[].max": with_check(**QUERY),
+    "spec.analysis.checks[].onFail": with_check(**CRITICAL),
+}
+"""What a field needs around it to mean anything."""
+for sibling in ("namespace", "sectionName"):
+    STARTS[f"spec.traffic.gatewayAPI.parentRefs[].{sibling}"] = STARTS["spec.traffic.gatewayAPI.parentRefs[].name"]
+for sibling in ("requests.tolerance", "timeout"):
+    STARTS[f"spec.preflight.{sibling}"] = STARTS["spec.preflight.requests.configMapRef.name"]
+_GATED = base_spec()
+_GATED["strategy"]["stages"][0]["canary"]["steps"][1]["approval"] = {"when": "ToLeave"}
+STARTS["spec.strategy.stages[].canary.steps[].approval.when"] = _GATED
+
+
+def test_every_field_has_its_line() -> None:
+    """A new field needs a line in this table before it can land."""
+    assert set(EFFECTS) == set(field_paths())
+
+
+@pytest.mark.parametrize("path", sorted(EFFECTS))
+def test_only_this_field_changes_and_behaviour_changes(path: str) -> None:
+    """What is looked at is one thing with the field as it was, and another with the field changed."""
+    change, look = EFFECTS[path]
+    before = copy.deepcopy(STARTS.get(path, base_spec()))
+    after = copy.deepcopy(before)
+    change(after)
+    assert before != after
+    assert look(before) == look(before), "looking twice gives the same"
+    assert look(before) != look(after)
