@@ -95,7 +95,10 @@ _DEBIAN = ("bookworm", "python3,python3-venv,ca-certificates")
 def _fill_debian(context: Path, log: Path) -> None:
     suite, packages = _DEBIAN
     root = context / "rootfs"
-    run_logged(["debootstrap", "--variant=minbase", f"--include={packages}", suite, root], log)
+    run_logged(
+        [tools.find_command("debootstrap") or "debootstrap", "--variant=minbase", f"--include={packages}", suite, root],
+        log,
+    )
     for waste in (
         "var/cache/apt",
         "var/lib/apt/lists",
@@ -124,13 +127,13 @@ IMAGES: dict[str, Image] = {
         Image("envoy-gateway", "localhost/envoy-gateway:v1.9.1", *_binary("envoy-gateway", empty=True), 5),
         Image("envoy", "localhost/envoy:v1.40.0", *_binary("envoy", libraries=True, empty=True), 5),
         Image("prometheus", "localhost/prometheus:v3.15.0", *_binary("prometheus", empty=True), 5),
-        Image("seatrial-base", BASE, lambda: _DEBIAN, _fill_debian, 90, privileged=True),
+        Image("seatrial-base", BASE, lambda: _DEBIAN, _fill_debian, 55, privileged=True),
         Image(
             "mlserver",
             "localhost/mlserver:1.7.1",
             lambda: (wheels_recipe(FOLDER / "mlserver.lock").key,),
             _fill_mlserver,
-            90,
+            60,
         ),
     )
 }
@@ -240,9 +243,7 @@ def _bud(context: Path, dockerfile: Path, build_args: Mapping[str, str], tag: st
         context,
     )
     run_logged(argv, log, env=_ENV)
-    # Not compressed: the archive never leaves the machine, and unpacking it
-    # is what a starting cluster waits for.
-    run_logged(_buildah("push", "--disable-compression", tag, f"oci-archive:{target}:{tag}"), log)
+    run_logged(_buildah("push", tag, f"oci-archive:{target}:{tag}"), log)
     if tag != BASE:
         run_logged(_buildah("rmi", tag), log)
 

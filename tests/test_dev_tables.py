@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import addons, images, tools, wheels
+from dev import addons, api, images, tools, wheels
 from dev.errors import DevError
 from dev.golang import MODULES, GoCommand
 
@@ -123,3 +123,11 @@ def test_no_file_names_the_host_of_a_registry() -> None:
     hosts = re.compile(r"pypi\.org|pythonhosted|proxy\.golang|sum\.golang|deb\.debian\.org|index-url|docker\.io/")
     files = [path for path in DEV.rglob("*") if path.is_file() and path.suffix not in {".pyc", ".sum"}]
     assert [str(path) for path in files if hosts.search(path.read_text(errors="replace"))] == []
+
+
+def test_a_definition_is_known_by_its_own_name() -> None:
+    """Not by a name further down, in its schema."""
+    text = "kind: CustomResourceDefinition\nmetadata:\n  annotations:\n    name: no\n  name: yes.example\nspec:\n  names: {}\n"
+    assert api._name_of(text) == "yes.example"
+    with pytest.raises(DevError, match="no name"):
+        api._name_of("kind: CustomResourceDefinition\n")
