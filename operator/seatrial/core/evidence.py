@@ -18,6 +18,9 @@ SETTLE_SCRAPES = 2
 CONCURRENT = parts(1)
 """Stable counts as a control arm from one percent of the traffic on."""
 RETRY_OPENING = timedelta(seconds=30)
+FIRST_SCRAPES = timedelta(seconds=90)
+"""How long after a promotion missing series are waited for before people are told."""
+FIRST_LOOK = timedelta(seconds=5)
 
 
 def wanted_checks(p: Pass) -> list[Check]:
@@ -104,6 +107,10 @@ def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
             out.append(have[check.name])
             continue
         opened = checks.opening(check, situation(p, status, p.wanted), p.installation.presets, p.answers.metrics)
+        if isinstance(opened, checks.Refusal) and _just_accepted(p, status):
+            p.holding = f"stable revision {status.stable} is new: waiting for its first scrapes"
+            p.wake(FIRST_LOOK)
+            return None
         if isinstance(opened, checks.Refusal):
             p.stalled(status, "NoSeries", f"check {check.name}: {opened.message}")
             p.wake(RETRY_OPENING)
@@ -114,6 +121,11 @@ def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
             return None
         out.append(opened.model_copy(update={"definition": definition(check), "through": p.now}))
     return status.model_copy(update={"checks": out})
+
+
+def _just_accepted(p: Pass, status: Status) -> bool:
+    """Whether stable has served for so short a time that its series need not be there yet."""
+    return bool(status.history) and p.now - status.history[0].ended < FIRST_SCRAPES
 
 
 def questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:

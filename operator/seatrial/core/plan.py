@@ -30,7 +30,7 @@ from seatrial.core.outcome import ApplyOutcome
 from seatrial.core.passing import Pass
 from seatrial.core.questions import Answers, DryRunQuestion, PreflightQuestion, Questions
 from seatrial.core.recover import recover
-from seatrial.core.state import Installation, Observed, Plan, Ref
+from seatrial.core.state import Installation, Observed, Plan, Ref, Workload
 from seatrial.core.traffic import (
     drained,
     highest,
@@ -174,6 +174,10 @@ def notice_obstacles(p: Pass, status: Status) -> Status:
         )
     elif observed.gateway_problem:
         p.stalled(status, "GatewayNotReady", observed.gateway_problem)
+    try:
+        port_of(observed.raw_spec)
+    except ValueError as error:
+        p.stalled(status, "InvalidSpec", str(error))
     if p.stall is not None:
         p.wake(STALLED_WAKE)
     return status
@@ -186,7 +190,7 @@ def choose(p: Pass, status: Status) -> Status:
         status = status.model_copy(update={"rejected": None})
     if rollout is None:
         return status
-    if p.replicas == 0 and status.stable is not None and rollout.back is None:
+    if p.replicas == 0 and rollout.back is None:
         return trial.supersede(p, status, "spec.replicas is 0, the model is parked")
     if rollout.revision == p.wanted:
         return status
@@ -259,8 +263,8 @@ def watch_pods(p: Pass, status: Status) -> Status:
     if workload is not None and (fault := health.broken(workload)) is not None:
         return trial.go_back(p, status, fault.reason, fault.message)
     need, ready = canary.pods_needed(p, status, rollout), p.ready(rollout.revision)
-    if ready >= need:
-        return _with_rollout(status, clock.ready(rollout))
+    if workload is not None and ready >= need:
+        return _same_images(p, _with_rollout(status, clock.ready(rollout)), workload)
     problem = health.image_problem(workload) if workload is not None else ""
     lacking = health.missing_capacity(workload) if workload is not None and not problem else ""
     rollout = clock.unready(rollout, p.now, excused=bool(lacking))
@@ -275,6 +279,23 @@ def watch_pods(p: Pass, status: Status) -> Status:
     if not lacking:
         p.wake(deadline - waited)
     return status
+
+
+def _same_images(p: Pass, status: Status, workload: Workload) -> Status:
+    """What is promoted is what was judged: the images that run now are those the trial began with."""
+    rollout = status.rollout
+    assert rollout is not None
+    running = sorted({image for pod in workload.pods if pod.ready for image in pod.image_ids if image})
+    if not rollout.digests:
+        return _with_rollout(status, rollout.model_copy(update={"digests": running[:16]}))
+    moved = [image for image in running if image not in rollout.digests]
+    if not moved:
+        return status
+    message = (
+        f"pods now run {moved[0].rsplit('@', 1)[-1]} instead of {rollout.digests[0].rsplit('@', 1)[-1]}: the tag was "
+        "moved during the trial; pin the image by digest"
+    )
+    return trial.go_back(p, status, BackReason.IMAGE_MOVED, message)
 
 
 def _first_trouble(p: Pass, name: str) -> str:

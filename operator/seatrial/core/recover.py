@@ -19,7 +19,9 @@ def recover(p: Pass, status: Status) -> Status:
         p.note(f"stable {status.stable} has neither record nor Deployment left: it cannot be brought back")
         status = status.model_copy(update={"stable": None})
     status = _traffic(p, status, known)
-    if status.stable is None and status.rollout is None and (found := _serving(status.traffic)) is not None:
+    refused = status.rejected.revision if status.rejected is not None else None
+    found = _serving(status.traffic)
+    if status.stable is None and status.rollout is None and found is not None and found != refused:
         p.note(f"status names no stable revision; the route sends most traffic to {found}")
         status = status.model_copy(update={"stable": found})
     candidate = status.rollout.revision if status.rollout is not None else None
