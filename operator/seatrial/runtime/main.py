@@ -15,6 +15,8 @@ from seatrial.cluster.client import Client, Connection
 from seatrial.cluster.errors import ApiError
 from seatrial.cluster.lease import Lease, LostLeadershipError
 from seatrial.core.state import Installation
+from seatrial.metrics import presets
+from seatrial.metrics.source import PrometheusSource
 from seatrial.runtime import logs
 from seatrial.runtime.endpoints import Endpoints
 from seatrial.runtime.operator import Operator
@@ -131,9 +133,12 @@ def installation_of(settings: Settings) -> Installation:
         dwell=settings.dwell,
         prometheus=settings.prometheus_url,
         unsafe_traffic=settings.unsafe_traffic,
+        presets=presets.load(),
     )
 
 
-def source_of(settings: Settings, _telemetry: Telemetry) -> MetricSource:
+def source_of(settings: Settings, telemetry: Telemetry) -> MetricSource:
     """Where metrics come from."""
-    return NoSource()
+    if not settings.prometheus_url:
+        return NoSource()
+    return PrometheusSource(settings.prometheus_url, dict(settings.prometheus_headers), on_request=telemetry.prometheus)
