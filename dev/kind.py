@@ -39,19 +39,27 @@ def engine() -> str | None:
     return None
 
 
+def prepare() -> None:
+    """Make everything that a cluster is started from."""
+    _engine()
+    for name in ("kind", "kubectl"):
+        tools.path(name)
+    for image in _LOADED:
+        images.archive(image)
+    addons.gateway_manifests()
+
+
 def up(name: str, state: Path) -> tuple[Path, str, str]:
     """Create the cluster; gives its kubeconfig, the gateway's address and Prometheus' URL."""
     command = _engine()
-    archives = [images.archive(image) for image in _LOADED]
-    addons.gateway_manifests()
     (state / MARKER).touch()
     kubeconfig = state / "kubeconfig"
     log = log_path(f"kind-{name}")
     argv: list[str | Path] = [tools.path("kind"), "create", "cluster", "--name", _kind_name(name)]
     argv += ["--config", CONFIG, "--kubeconfig", kubeconfig, "--wait", "180s"]
     run_logged(argv, log, env=_environment())
-    for archive in archives:
-        load(name, archive)
+    for image in _LOADED:
+        load(name, images.archive(image))
     kubectl = addons.Kubectl(kubeconfig)
     addons.install_definitions(kubectl)
     addons.install(kubectl, addons.Exposure(GATEWAY_PORT, PROMETHEUS_PORT))

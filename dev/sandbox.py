@@ -46,18 +46,27 @@ def why_not() -> str | None:
     return None
 
 
-def up(state: Path) -> Path:
-    """Start a cluster whose state is in `state`; gives its kubeconfig.
-
-    The caller holds the cluster's lock and has removed what an earlier one left.
-    """
+def prepare() -> None:
+    """Check what the machine must have, and make everything that a cluster is started from."""
     reason = why_not()
     if reason:
         raise DevError(reason)
     tools.require(*_COMMANDS)
+    for name in tools.NODE:
+        tools.path(name)
+    for name in images.NODE_IMAGES:
+        images.archive(name)
+    addons.gateway_manifests()
+
+
+def up(state: Path) -> Path:
+    """Start a cluster whose state is in `state`; gives its kubeconfig.
+
+    The caller holds the cluster's lock, has called `prepare`, and has removed
+    what an earlier one left.
+    """
     binaries = {name: str(tools.path(name)) for name in tools.NODE}
     archives = [images.archive(name) for name in images.NODE_IMAGES]
-    addons.gateway_manifests()
     part = _claim(state)
     net.create(part)
     cgroups.create(part.name)
