@@ -33,7 +33,7 @@ def demo_archive() -> Path:
 
     def build(folder: Path, log: Path) -> None:
         models = trained() / "models"
-        tags = {f"{DEMO}:{version}": {"/models/screening": models / version} for version in VERSIONS}
+        tags = {f"{DEMO}:{version}": {"/models/breast-cancer": models / version} for version in VERSIONS}
         derive(images.archive("mlserver"), tags, folder / images.ARCHIVE)
 
     return obtain(Recipe("image-demo-model", "v4", inputs, 2), build) / images.ARCHIVE

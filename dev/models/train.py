@@ -36,7 +36,7 @@ from sklearn.preprocessing import StandardScaler
 
 from dev.traffic.report import Request
 
-MODEL = "screening"
+MODEL = "breast-cancer"
 """The model's name inside its server."""
 SERVING = Path(__file__).parent / "serving"
 

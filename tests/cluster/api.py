@@ -47,6 +47,8 @@ class Api:
         self._files = tempfile.TemporaryDirectory()
         self._server = cluster["server"].rstrip("/")
         self._session = requests.Session()
+        # REQUESTS_CA_BUNDLE would win over the certificate of the kubeconfig.
+        self._session.trust_env = False
         self._session.verify = self._file(cluster, "certificate-authority")
         if "token" in user:
             self._session.headers["Authorization"] = f"Bearer {user['token']}"

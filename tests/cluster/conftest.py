@@ -20,7 +20,7 @@ from tests.cluster.model import Model
 
 NAME = os.environ.get("SEATRIAL_TEST_CLUSTER", "tests")
 HERE = Path(__file__).parent
-REPORTS: dict[str, Report] = {}
+REPORTS: dict[str, list[Report]] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,7 +76,7 @@ def model(
 @pytest.fixture
 def screening(model: Model) -> Model:
     """The same for the demo's model, which a real MLServer serves."""
-    model.model = "screening"
+    model.model = "breast-cancer"
     return model
 
 
@@ -93,7 +93,10 @@ def reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     stop = TrafficClient.stop
 
     def kept(client: TrafficClient) -> Report:
-        report = REPORTS[request.node.name] = stop(client)
+        report = stop(client)
+        reports = REPORTS.setdefault(request.node.name, [])
+        if report not in reports:
+            reports.append(report)
         return report
 
     monkeypatch.setattr(TrafficClient, "stop", kept)
@@ -102,6 +105,7 @@ def reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if REPORTS:
         terminalreporter.section("requests sent and lost")
-        for name, report in REPORTS.items():
-            kinds = ", ".join(f"{count} {kind}" for kind, count in report.lost.items())
-            terminalreporter.line(f"{report.sent:8} sent {report.lost_total:6} lost  {name}  {kinds}")
+        for name, reports in REPORTS.items():
+            for report in reports:
+                kinds = ", ".join(f"{count} {kind}" for kind, count in report.lost.items())
+                terminalreporter.line(f"{report.sent:8} sent {report.lost_total:6} lost  {name}  {kinds}")

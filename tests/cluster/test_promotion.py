@@ -60,9 +60,7 @@ def test_a_pod_that_leaves_goes_on_answering_until_everyone_has_heard(model: Mod
     model.apply(model.spec(ANSWER=1))
     first = model.stable()
     with model.traffic(rate=200) as traffic:
-        for pod in model.pods(first):
-            model.api.delete("Pod", model.namespace, pod["metadata"]["name"])
-            model.until("two other pods", lambda s: s["revisions"][0]["ready"] == 2 and len(model.pods(first)) == 2)
+        model.replace_pods(first)
     lost_nothing(traffic.report)
 
 
