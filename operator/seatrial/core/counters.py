@@ -8,8 +8,8 @@ errors are exactly that. So samples are fetched raw and counted here:
 * A value that falls, or a series that was missing in a scrape in between, means that the counter began
   anew at 0: what it counted since is added.
 * A series without a sample at the first instant counts from 0 where its target had been scraped by then
-  (the series was not born yet), or where its pod was born later. Otherwise nobody knows what it had counted
-  before: `NoData`.
+  (the series was not born yet), or where its pod was born after this chain of looks began. Otherwise nobody
+  knows what it had counted before: `NoData`.
 * A series that ends counts to its last sample.
 * *Staleness.* A sample does not expire: what a target counted while it was not scraped belongs to the look in
   which it is scraped again. The price is paid where it is owed: a target is *fresh* at an instant when its
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -107,14 +108,25 @@ def scrape_interval(series: Iterable[Series]) -> float | None:
     return scrapes(series).interval()
 
 
-def count(series: Sequence[Series], start: float, end: float, seen: Scrapes, born: Mapping[str, float]) -> int | NoData:
+def count(
+    series: Sequence[Series],
+    start: float,
+    end: float,
+    seen: Scrapes,
+    born: Mapping[str, float],
+    *,
+    since: float | None = None,
+) -> int | NoData:
     """How much all these counters rose between two instants.
 
-    `seen` are the scrapes of their targets, `born` the creation times of pods by name.
+    `seen` are the scrapes of their targets, `born` the creation times of pods by name, `since` is when the chain of
+    looks began that this one continues (left out: at `start`). A pod that was born in an earlier look and not
+    scraped before it ended has not been counted yet, so all it has counted is new.
     """
     total = 0.0
+    young = _young(born, start, since)
     for one in without_copies(series):
-        risen = _rise(one, start, end, seen, born)
+        risen = _rise(one, start, end, seen, young)
         if risen is None:
             who = seen.pods.get(target_of(one.labels)) or one.labels.get("instance", "a target")
             first = next(t for t, _ in one.samples if t > start)
@@ -127,17 +139,29 @@ def count(series: Sequence[Series], start: float, end: float, seen: Scrapes, bor
 
 
 def countable_from(
-    series: Sequence[Series], start: float, end: float, seen: Scrapes, born: Mapping[str, float]
+    series: Sequence[Series],
+    start: float,
+    end: float,
+    seen: Scrapes,
+    born: Mapping[str, float],
+    *,
+    since: float | None = None,
 ) -> float:
     """The first instant from which `count` can answer: `start`, or when the last unknown target was first scraped."""
     out = start
+    young = _young(born, start, since)
     for one in without_copies(series):
-        if _rise(one, start, end, seen, born) is None:
+        if _rise(one, start, end, seen, young) is None:
             out = max(out, next(t for t, _ in one.samples if t > start))
     return out
 
 
-def _rise(one: Series, start: float, end: float, seen: Scrapes, born: Mapping[str, float]) -> float | None:
+def _young(born: Mapping[str, float], start: float, since: float | None) -> frozenset[str]:
+    began = start if since is None else min(start, since)
+    return frozenset(pod for pod, at in born.items() if at > began)
+
+
+def _rise(one: Series, start: float, end: float, seen: Scrapes, young: AbstractSet[str]) -> float | None:
     """The rise of one counter; None where its value at `start` cannot be known."""
     times = [t for t, _ in one.samples]
     first, stop = bisect_right(times, start), bisect_right(times, end)
@@ -146,7 +170,7 @@ def _rise(one: Series, start: float, end: float, seen: Scrapes, born: Mapping[st
     target = target_of(one.labels)
     if first:
         before, value = one.samples[first - 1]
-    elif seen.last(target, start) is not None or born.get(one.labels.get("pod", ""), start) > start:
+    elif seen.last(target, start) is not None or one.labels.get("pod", "") in young:
         before, value = times[first], 0.0
     else:
         return None

@@ -44,6 +44,8 @@ from seatrial.core.traffic import (
 Rule = Callable[[Pass, Status], Status]
 
 STALLED_WAKE = timedelta(seconds=30)
+CAPACITY_PATIENCE = timedelta(seconds=10)
+"""How long pods may lack something outside the model before people are told."""
 GATEWAY_PATIENCE = timedelta(seconds=10)
 """How long a change of the route may go unconfirmed before people are told."""
 
@@ -268,7 +270,12 @@ def watch_pods(p: Pass, status: Status) -> Status:
     problem = health.image_problem(workload) if workload is not None else ""
     lacking = health.missing_capacity(workload) if workload is not None and not problem else ""
     rollout = clock.unready(rollout, p.now, excused=bool(lacking))
-    p.blocked = lacking
+    if lacking and rollout.excused_since is not None:
+        patience = rollout.excused_since + CAPACITY_PATIENCE - p.now
+        if patience <= timedelta(0):
+            p.blocked = lacking
+        else:
+            p.wake(patience)
     waited, deadline = clock.waited(rollout, p.now), p.spec.progress_deadline
     status = _with_rollout(status, rollout)
     if waited >= deadline:

@@ -310,10 +310,12 @@ def fold(
     for sample in samples:
         if check.preset is CheckPreset.LATENCY and sample.all and not sample.bad:
             return unanswered(stored, situation, Outcome.ERROR, f"{sample.side} has no bucket with the edge {edge}")
-    start = max(_countable_from(sample, start, end) for sample in samples)
+    # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
+    since = min(start, (situation.confirmed_at or situation.now).timestamp())
+    start = max(_countable_from(sample, start, end, since) for sample in samples)
     tallies: dict[str, Tally] = {}
     for sample in samples:
-        tally = _tally(check, sample, start, end)
+        tally = _tally(check, sample, start, end, since)
         if isinstance(tally, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, tally.message)
         tallies[sample.side] = tally
@@ -371,21 +373,23 @@ def _le(one: Series) -> float:
         return math.nan
 
 
-def _countable_from(sample: _Sample, start: float, end: float) -> float:
-    born = {pod: created.timestamp() for pod, created in sample.arm.pods.items()}
-    return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, born)
+def _countable_from(sample: _Sample, start: float, end: float, since: float) -> float:
+    return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, _born(sample.arm), since=since)
 
 
-def _tally(check: Check, sample: _Sample, start: float, end: float) -> Tally | NoData:
-    born = {pod: created.timestamp() for pod, created in sample.arm.pods.items()}
-    total = counters.count(sample.all, start, end, sample.seen, born)
-    part = counters.count(sample.bad, start, end, sample.seen, born)
+def _tally(check: Check, sample: _Sample, start: float, end: float, since: float) -> Tally | NoData:
+    total = counters.count(sample.all, start, end, sample.seen, _born(sample.arm), since=since)
+    part = counters.count(sample.bad, start, end, sample.seen, _born(sample.arm), since=since)
     if isinstance(total, NoData):
         return total
     if isinstance(part, NoData):
         return part
     events = part if check.preset is CheckPreset.ERRORS else total - part
     return Tally(events=min(max(0, events), total), total=total)
+
+
+def _born(arm: Arm) -> dict[str, float]:
+    return {pod: created.timestamp() for pod, created in arm.pods.items()}
 
 
 def _edge(check: Check, preset: Preset, series: Sequence[Series]) -> str | NoData:
