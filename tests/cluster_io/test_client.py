@@ -107,6 +107,21 @@ async def test_a_records_data_cannot_be_changed(plane: Plane, client: Client) ->
     assert (await client.replace(made))["metadata"]["labels"]["a"] == "b"
 
 
+async def test_others_can_patch_a_records_metadata(plane: Plane, client: Client) -> None:
+    """The garbage collector must be able to, or `--cascade=orphan` would hang. Its data is compared by bytes."""
+    wanted = deployment(plane.namespace)
+    container = wanted["spec"]["template"]["spec"]["containers"][0]
+    container["command"] = ["sh", "-c", "a && b < c > d; echo 'é\u2028\"\\'"]
+    wanted["spec"]["template"]["spec"]["zz"] = None
+    made = await client.create(record(plane.namespace, wanted))
+    name = made["metadata"]["name"]
+    patched = await client.patch(CONTROLLER_REVISION, plane.namespace, name, {"metadata": {"labels": {"a": "b"}}})
+    assert patched["metadata"]["labels"]["a"] == "b"
+    again = await client.get(CONTROLLER_REVISION, plane.namespace, name)
+    again["metadata"]["labels"]["a"] = "c"
+    assert (await client.replace(again))["data"] == made["data"]
+
+
 async def test_a_patch_with_a_uid_is_for_that_object_only(plane: Plane, client: Client) -> None:
     made = await client.create(deployment(plane.namespace))
     name, uid = made["metadata"]["name"], made["metadata"]["uid"]

@@ -49,7 +49,7 @@ class Ticks:
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - anything can be waited for
+        while not condition():
             await asyncio.sleep(0.02)
 
 

@@ -34,7 +34,7 @@ class Wakes:
 
     async def wait(self, key: tuple[str, str], seconds: float = 10.0) -> None:
         async with asyncio.timeout(seconds):
-            while key not in self.keys:  # noqa: ASYNC110 - a list tells what came before too
+            while key not in self.keys:
                 await asyncio.sleep(0.02)
 
 

@@ -141,4 +141,4 @@ def source_of(settings: Settings, telemetry: Telemetry) -> MetricSource:
     """Where metrics come from."""
     if not settings.prometheus_url:
         return NoSource()
-    return PrometheusSource(settings.prometheus_url, dict(settings.prometheus_headers), on_request=telemetry.prometheus)
+    return PrometheusSource(settings.prometheus_url, settings.headers, on_request=telemetry.prometheus)

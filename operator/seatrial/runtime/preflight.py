@@ -82,8 +82,10 @@ class Preflight:
 
     async def close(self) -> None:
         """Give up everything."""
+        tasks = [run.task for run in self._runs.values() if run.task is not None]
         for here in list(self._runs):
             self._end(here)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 

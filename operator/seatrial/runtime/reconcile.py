@@ -18,7 +18,15 @@ from typing import Protocol
 from seatrial.build.revision import digest
 from seatrial.cluster.apply import Applier
 from seatrial.cluster.client import Client
-from seatrial.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, Refused
+from seatrial.cluster.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    NotAllowed,
+    NotFound,
+    QuotaExceeded,
+    Refused,
+)
 from seatrial.cluster.events import Poster
 from seatrial.cluster.index import Index, Key
 from seatrial.cluster.ledger import Ledger
@@ -193,14 +201,13 @@ class Reconciler:
     async def _dry_run(self, question: DryRunQuestion) -> DryRunAnswer:
         try:
             await self._client.create(dict(question.manifest), dry_run=True, strict=True)
-        except AlreadyExists:
+        except (AlreadyExists, QuotaExceeded):
+            # Neither is the template's fault; the write itself will say so, and will be tried again.
             return DryRunAnswer()
-        except NotFound as error:
+        except (NotFound, NotAllowed) as error:
             return DryRunAnswer(failed=error.said)
-        except (Refused, Forbidden) as error:
+        except Refused as error:
             return DryRunAnswer(refused=error.said)
-        except ApiError as error:
-            return DryRunAnswer(failed=error.said)
         return DryRunAnswer()
 
 

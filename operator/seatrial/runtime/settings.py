@@ -29,6 +29,7 @@ class Settings:
 
     prometheus_url: str = ""
     prometheus_headers: Mapping[str, str] = field(default_factory=dict)
+    """As given: a value that begins with `@` names a file."""
     gateway: tuple[str, str] | None = None
     namespaces: tuple[str, ...] = ()
     """Namespaces to watch; empty for all."""
@@ -49,6 +50,10 @@ class Settings:
     """Only for the control run that proves the tests can see a lost request."""
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
     """Who we are in the Lease: new for every process, so that nobody takes an old lease for his own."""
+
+    def headers(self) -> dict[str, str]:
+        """The headers for Prometheus; files are read anew, since tokens in them change."""
+        return {name: _value(text) for name, text in self.prometheus_headers.items()}
 
 
 def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str] | None = None) -> None:
@@ -105,7 +110,7 @@ def from_args(args: argparse.Namespace, environ: Mapping[str, str] | None = None
         raise SettingsError(f"--dwell: {error}") from None
     if args.workers < 1:
         raise SettingsError("--workers: at least 1 is needed")
-    return Settings(
+    settings = Settings(
         prometheus_url=args.prometheus_url.rstrip("/"),
         prometheus_headers=dict(_header(text) for text in headers),
         gateway=_gateway(args.gateway),
@@ -122,6 +127,11 @@ def from_args(args: argparse.Namespace, environ: Mapping[str, str] | None = None
         context=args.context,
         unsafe_traffic=env.get("SEATRIAL_UNSAFE_TRAFFIC") == "yes",
     )
+    try:
+        settings.headers()
+    except OSError as error:
+        raise SettingsError(f"--prometheus-header: {error.filename}: {error.strerror}") from None
+    return settings
 
 
 def _own_namespace() -> str:
@@ -144,9 +154,8 @@ def _header(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise SettingsError("--prometheus-header: write NAME=VALUE or NAME=@FILE")
-    if value.startswith("@"):
-        try:
-            value = Path(value[1:]).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SettingsError(f"--prometheus-header: {value[1:]}: {error.strerror}") from None
     return name.strip(), value
+
+
+def _value(text: str) -> str:
+    return Path(text[1:]).read_text(encoding="utf-8").strip() if text.startswith("@") else text
