@@ -16,9 +16,7 @@ from packaging.utils import canonicalize_name
 from seatrial.api import generate
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(
-    path for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/**/*.md")] if path.is_file()
-)
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md"), *ROOT.glob("docs/**/*.md")})
 COMMANDS = ("make demo", "make test", "helm install", "kubectl apply -f examples/quickstart.yaml")
 
 
