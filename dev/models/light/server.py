@@ -8,6 +8,7 @@ so that the operator's preset for MLServer holds for it. At SIGTERM it closes it
 | `MODEL_NAME` | the model's name | `m` |
 | `ANSWER` | the one number it predicts | 1 |
 | `ERROR_RATE` | share of inference requests answered with a 500, evenly spread | 0 |
+| `ERROR_AFTER` | seconds of listening before which it makes no errors | 0 |
 | `LATENCY` | seconds each inference takes | 0 |
 | `START_DELAY` | seconds before it listens | 0 |
 | `READY` | `no`: says that it is not ready | `yes` |
@@ -29,6 +30,7 @@ from collections import Counter, defaultdict
 NAME = os.environ.get("MODEL_NAME", "m")
 ANSWER = json.loads(os.environ.get("ANSWER", "1"))
 ERROR_RATE = float(os.environ.get("ERROR_RATE", "0"))
+ERROR_AFTER = float(os.environ.get("ERROR_AFTER", "0"))
 LATENCY = float(os.environ.get("LATENCY", "0"))
 START_DELAY = float(os.environ.get("START_DELAY", "0"))
 READY = os.environ.get("READY", "yes") != "no"
@@ -45,6 +47,7 @@ requests: Counter[tuple[str, str, int]] = Counter()
 seconds: defaultdict[tuple[str, str, int], float] = defaultdict(float)
 buckets: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0] * len(BUCKETS))
 inferences = 0
+started = time.monotonic()
 
 
 def count(method: str, pattern: str, status: int, took: float) -> None:
@@ -90,7 +93,8 @@ def infer() -> tuple[int, str]:
         sys.stderr.write("crashing after as many requests as asked\n")
         os._exit(1)
     # The whole part of n x rate grows by one exactly as often as wanted.
-    if int(inferences * ERROR_RATE) > int((inferences - 1) * ERROR_RATE):
+    due = int(inferences * ERROR_RATE) > int((inferences - 1) * ERROR_RATE)
+    if due and time.monotonic() - started >= ERROR_AFTER:
         return 500, json.dumps({"error": "failing as asked"})
     output = {"name": "predict", "shape": [1, 1], "datatype": "INT64", "data": [ANSWER]}
     return 200, json.dumps({"model_name": NAME, "outputs": [output]})
