@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from seatrial.api.base import API_VERSION, KIND
+from seatrial.api.base import API_VERSION, KIND, format_time
 from seatrial.api.spec import ModelDeploymentSpec
 from seatrial.api.status import (
     PARTS,
@@ -399,3 +399,20 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
     ),
     "behind": lambda: obj(_stable().model_copy(update={"observed_generation": 2})),
 }
+
+
+def at(model: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The same model with every time moved, as if NOW were `now`."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: moved(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [moved(inner) for inner in value]
+        if isinstance(value, str) and value.endswith("Z") and value[4:5] == "-" and value[10:11] == "T":
+            return format_time(datetime.fromisoformat(value) + (now - NOW))
+        return value
+
+    out = moved(model)
+    assert isinstance(out, dict)
+    return out

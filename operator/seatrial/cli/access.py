@@ -165,13 +165,15 @@ class Cluster:
             return CliError(
                 f"{self._here()} does not accept your credentials: log in again, or choose another --context", CLUSTER
             )
-        if error.code == 403 and "admission" in error.message.lower():
-            return CliError(f"{what} in {where}: a policy of the cluster does not allow it: {error.message}", SENT_BACK)
+        said = error.message.lower()
+        if error.code in (400, 403, 422) and ("denied" in said or "admission" in said):
+            return CliError(f"a policy of the cluster does not let you {verb} {what}: {error.message}", SENT_BACK)
         if error.code == 403:
-            hint = "; leave out -A" if everywhere else ""
+            role = "view" if verb in ("get", "list", "watch") else "edit"
+            hint = ", or leave out -A" if everywhere else ""
             return CliError(
                 f"you may not {verb} {what} in {where}: {error.message}. Ask for the verb {verb!r} on "
-                f"{PLURAL}.{GROUP} (the chart adds it to the roles view and edit){hint}",
+                f"{PLURAL}.{GROUP} (the chart adds it to the role {role}){hint}",
                 CLUSTER,
             )
         if error.code == 404:

@@ -106,7 +106,7 @@ def ask(
     after = _acknowledged(cluster, name, nonce)
     if after is None:
         raise CliError(
-            f"{action} is on record, and the operator has not picked it up after {PATIENCE:.0f} s: is it running? "
+            f"{action} is on record, but the operator has not picked this up after {PATIENCE:g} s: is it running? "
             "kubectl get deploy -A -l app.kubernetes.io/name=seatrial. It will be carried out when the operator is "
             "back",
             NOT_YET,
@@ -139,6 +139,8 @@ def _report(
         if refusal or time.monotonic() > end:
             break
         time.sleep(POLL)
+    # The operator does not repeat an event that it posted in the last ten minutes.
+    refusal = refusal or _refusal(cluster.events(name), action, by, asked - timedelta(minutes=10))
     why = refusal or f"the operator did not carry it out. {after.message}"
     print(f"{name}: {why}\n{name}: {headline(after)}", file=err)
     return SENT_BACK
