@@ -71,6 +71,8 @@ class Lease:
         self._pace = pace
         self._on_change = on_change
         self._seen: tuple[str, float] = ("", 0.0)
+        self._held: Manifest | None = None
+        """The Lease as we wrote it last: a renewal needs no read, its version tells if anybody wrote since."""
         self.holder = ""
         """Who holds it, as last read."""
         self.leading = False
@@ -148,10 +150,14 @@ class Lease:
             "leaseDurationSeconds": max(1, round(self._pace.duration)),
             "renewTime": now,
         }
-        lease = await self._client.find(LEASE, self._namespace, self._name)
+        # Forgotten until the answer is there: without one, only a read can tell what is stored.
+        lease, self._held = self._held, None
+        if lease is None:
+            lease = await self._client.find(LEASE, self._namespace, self._name)
         if lease is None:
             try:
-                await self._client.create(self._new({**wanted, "acquireTime": now, "leaseTransitions": 0}))
+                new = {**wanted, "acquireTime": now, "leaseTransitions": 0}
+                self._held = await self._client.create(self._new(new))
             except AlreadyExists:
                 return False
             self.holder = self._me
@@ -167,7 +173,7 @@ class Lease:
         if self.holder != self._me:
             wanted |= {"acquireTime": now, "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1}
         lease["spec"] = {**spec, **wanted}
-        await self._client.replace({**lease, "apiVersion": LEASE.api_version, "kind": LEASE.kind})
+        self._held = await self._client.replace({**lease, "apiVersion": LEASE.api_version, "kind": LEASE.kind})
         self.holder = self._me
         return True
 

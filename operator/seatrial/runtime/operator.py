@@ -154,8 +154,12 @@ class Operator:
         while not self.stopping.is_set():
             try:
                 for item in await self._all():
+                    key = _key(item)
                     self.index.put(item)
-                    self.queue.add(_key(item))
+                    # Kopf lists them once more; what it brings is no news then.
+                    self._seen[key] = _face(item)
+                    self.reconciler.expected.setdefault(key, _status_hash(item))
+                    self.queue.add(key)
                 return
             except ApiError as error:
                 self._waiting_for = f"the list of ModelDeployments: {error}"
@@ -220,18 +224,8 @@ class Operator:
             return
         for other in self.index.put(resource):
             self.wake(other)
-        metadata = resource["metadata"]
-        own = self.reconciler.expected.get(key)
-        face = digest(
-            [
-                metadata.get("uid"),
-                metadata.get("generation"),
-                metadata.get("deletionTimestamp"),
-                (metadata.get("annotations") or {}).get(COMMANDS),
-            ],
-            16,
-        )
-        if self._seen.get(key) == face and own is not None and own == digest(resource.get("status") or {}, 16):
+        face, own = _face(resource), self.reconciler.expected.get(key)
+        if self._seen.get(key) == face and own is not None and own == _status_hash(resource):
             # Our own status coming back: nothing that a pass does not know.
             return
         self._seen[key] = face
@@ -276,6 +270,17 @@ async def connection_info(connection: Connection) -> kopf.ConnectionInfo:
 def _key(resource: Manifest) -> Key:
     metadata = resource["metadata"]
     return str(metadata["namespace"]), str(metadata["name"])
+
+
+def _face(resource: Manifest) -> str:
+    """What of a ModelDeployment others write and passes act on, its status left out."""
+    metadata = resource["metadata"]
+    said = (metadata.get("annotations") or {}).get(COMMANDS)
+    return digest([metadata.get("uid"), metadata.get("generation"), metadata.get("deletionTimestamp"), said], 16)
+
+
+def _status_hash(resource: Manifest) -> str:
+    return digest(resource.get("status") or {}, 16)
 
 
 def _log_error(key: Key, error: Exception, after: float) -> None:
