@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import re
 import sys
@@ -239,7 +240,8 @@ def _is_json(file: str) -> bool:
 
 def _open(file: str) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8-sig")
+        # Line ends as they are: a cell may hold them.
+        return Path(file).read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise CliError(f"{file} cannot be read: {error.strerror}", USAGE) from None
     except UnicodeDecodeError as error:
@@ -251,7 +253,7 @@ def _csv(file: str) -> Iterator[Line]:
     text = _open(file)
     delimiter = "\t" if Path(file).suffix.lower() == ".tsv" else ","
     csv.field_size_limit(10_000_000)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     found = 0
     begins = 1
