@@ -12,6 +12,7 @@ import pytest
 
 from seatrial import __version__
 from seatrial.cli.completion import SHELLS, script
+from seatrial.cli.errors import EXIT_CODES
 from seatrial.cli.main import ACTIONS, main, parser, program
 from seatrial.core.commands import Action
 
@@ -141,3 +142,17 @@ def test_bash_completes_commands_options_values_and_names(tmp_path: Path, bin_fo
 def test_names_are_looked_up_where_the_line_says(tmp_path: Path, bin_folder: Path) -> None:
     assert completed("seatrial -n payments why ", tmp_path, bin_folder) == ["fraud", "iris"]
     assert (tmp_path / "asked").read_text().split() == ["list", "-o", "name", "-n", "payments"]
+
+
+def test_the_manual_speaks_of_every_command_and_exit_code() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    assert [command for command in COMMANDS if f"`seatrial {command}" not in manual] == []
+    codes = {line.split()[0] for line in EXIT_CODES.splitlines()[1:]}
+    assert [code for code in codes if f"| {code} |" not in manual] == []
+
+
+def test_the_manual_shows_the_picture_as_it_is() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    picture = (Path(__file__).parent / "pictures" / "canary.txt").read_text().split("\n\n", 1)[1]
+    shown = manual.split("```\n")[3]
+    assert picture.startswith(shown)
