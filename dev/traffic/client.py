@@ -90,6 +90,11 @@ class TrafficClient:
         return self._report
 
     @property
+    def started(self) -> bool:
+        """Whether it was ever started."""
+        return self._process is not None
+
+    @property
     def report(self) -> Report:
         """The final report; stops the client if it still sends."""
         return self.stop()

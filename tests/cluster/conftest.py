@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,21 +13,45 @@ import pytest
 import dev.cluster
 from dev.errors import DevError
 from dev.models import images
-from dev.traffic import Report, Request, TrafficClient
+from dev.traffic import Request
 from tests.cluster.api import Api
-from tests.cluster.installed import Operator
+from tests.cluster.installed import Operator, build
 from tests.cluster.model import Model
+from tests.cluster.together import Outcome, Stage
 
 NAME = os.environ.get("SEATRIAL_TEST_CLUSTER", "tests")
 HERE = Path(__file__).parent
-REPORTS: dict[str, list[Report]] = {}
+OUTCOMES: dict[str, Outcome] = {}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "together: may run at the same time as other tests of this mark")
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.cluster)
-            item.add_marker(pytest.mark.timeout(240))
+    """Those that run together first, the others after them, one by one."""
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.cluster)
+        # By a signal, so that fixtures are torn down and no cluster is left behind.
+        item.add_marker(pytest.mark.timeout(600, method="signal"))
+    ours.sort(key=lambda item: item.get_closest_marker("together") is None)
+    items[:] = [item for item in items if HERE not in item.path.parents] + ours
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Collect the result of a test that runs beside others."""
+    if pyfuncitem.get_closest_marker("together") is None:
+        return None
+    stage = pyfuncitem.funcargs["stage"]
+    assert isinstance(stage, Stage)
+    if not stage.has(pyfuncitem):
+        items = [item for item in pyfuncitem.session.items if isinstance(item, pytest.Function)]
+        stage.begin([item for item in items if item.get_closest_marker("together") is not None])
+    stage.end(pyfuncitem)
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +59,12 @@ def cluster() -> Iterator[dev.cluster.Cluster]:
     """The cluster of the tests; one that was up before stays up."""
     before = dev.cluster.status(NAME) == "up"
     try:
-        found = dev.cluster.up(NAME)
-        dev.cluster.load(NAME, images.light_archive())
-        dev.cluster.load(NAME, images.demo_archive())
+        with ThreadPoolExecutor() as pool:
+            models = [pool.submit(images.light_archive), pool.submit(images.demo_archive)]
+            built = pool.submit(build)
+            found = dev.cluster.up(NAME)
+            for archive in [*models, built]:
+                dev.cluster.load(NAME, archive.result())
     except DevError as error:
         pytest.skip(f"no cluster can be had here: {error}")
     yield found
@@ -46,38 +73,13 @@ def cluster() -> Iterator[dev.cluster.Cluster]:
 
 
 @pytest.fixture(scope="session")
-def api(cluster: dev.cluster.Cluster) -> Iterator[Api]:
-    found = Api(cluster.kubeconfig)
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="session")
-def operator(cluster: dev.cluster.Cluster, api: Api) -> Operator:
+def operator(cluster: dev.cluster.Cluster) -> Iterator[Operator]:
     """The operator, installed once by its chart from the image of its Dockerfile."""
-    found = Operator(cluster, api)
+    api = Api(cluster.kubeconfig)
+    found = Operator(cluster, api, build())
     found.install()
-    return found
-
-
-@pytest.fixture
-def model(
-    request: pytest.FixtureRequest, cluster: dev.cluster.Cluster, api: Api, operator: Operator
-) -> Iterator[Model]:
-    """A name for a light model in a namespace of its own; nothing is applied yet."""
-    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
-    namespace = f"{name}-{os.urandom(2).hex()}"
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    host, port = cluster.gateway_address.rsplit(":", 1)
-    yield Model(api, (host, int(port)), namespace)
-    api.delete("Namespace", "", namespace)
-
-
-@pytest.fixture
-def screening(model: Model) -> Model:
-    """The same for the demo's model, which a real MLServer serves."""
-    model.model = "breast-cancer"
-    return model
+    yield found
+    api.close()
 
 
 @pytest.fixture(scope="session")
@@ -87,25 +89,38 @@ def rows() -> list[Request]:
     return [Request(json.dumps(json.loads(line)["body"]), json.loads(line)["data"]) for line in lines]
 
 
-@pytest.fixture(autouse=True)
-def reports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what each test's client sent and lost, for the summary."""
-    stop = TrafficClient.stop
+@pytest.fixture(scope="session")
+def stage(cluster: dev.cluster.Cluster, operator: Operator, rows: list[Request]) -> Iterator[Stage]:
+    found = Stage(cluster, operator, rows, OUTCOMES)
+    yield found
+    found.quit()
 
-    def kept(client: TrafficClient) -> Report:
-        report = stop(client)
-        reports = REPORTS.setdefault(request.node.name, [])
-        if report not in reports:
-            reports.append(report)
-        return report
 
-    monkeypatch.setattr(TrafficClient, "stop", kept)
+@pytest.fixture
+def model(request: pytest.FixtureRequest, stage: Stage) -> Iterator[Model | None]:
+    """A light model in a namespace of its own; nothing is applied yet."""
+    if request.node.get_closest_marker("together") is not None:
+        yield None  # it has one already, in its own thread
+        return
+    with stage.model(request.node.name) as found:
+        yield found
+
+
+@pytest.fixture
+def screening(model: Model | None) -> Model | None:
+    """The same for the demo's model, which a real MLServer serves."""
+    if model is not None:
+        model.model = "breast-cancer"
+    return model
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if REPORTS:
-        terminalreporter.section("requests sent and lost")
-        for name, reports in REPORTS.items():
-            for report in reports:
-                kinds = ", ".join(f"{count} {kind}" for kind, count in report.lost.items())
-                terminalreporter.line(f"{report.sent:8} sent {report.lost_total:6} lost  {name}  {kinds}")
+    if not OUTCOMES:
+        return
+    terminalreporter.section("requests sent and lost")
+    for name, outcome in OUTCOMES.items():
+        for report in outcome.reports:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in report.lost.items())
+            terminalreporter.line(f"{report.sent:8} sent {report.lost_total:6} lost  {name}  {kinds}")
+        for note in outcome.notes:
+            terminalreporter.line(f"{'':27}{note}")

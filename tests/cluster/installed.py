@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import dev.cluster
@@ -64,22 +65,26 @@ for name in [name for name in dir(service) if name.endswith("service")]:
 '''
 
 
+@cache
+def build() -> Path:
+    """The archive of the operator's image, built from its Dockerfile as users do."""
+    built = subprocess.run(
+        [sys.executable, "requirements/image.py", "build"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    return Path(built.stdout.strip().splitlines()[-1]).resolve()
+
+
 class Operator:
     """One installation."""
 
-    def __init__(self, cluster: dev.cluster.Cluster, api: Api) -> None:
+    def __init__(self, cluster: dev.cluster.Cluster, api: Api, archive: Path) -> None:
         self.cluster = cluster
         self.api = api
-        self._archive = Path()
+        self._archive = archive
 
     def install(self) -> None:
-        """Build the image, load it, install the chart, and wait until the operator leads."""
-        built = subprocess.run(
-            [sys.executable, "requirements/image.py", "build"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        assert built.returncode == 0, built.stderr
-        self._archive = Path(built.stdout.strip().splitlines()[-1]).resolve()
-        dev.cluster.load(self.cluster.name, self._archive)
+        """Install the chart, and wait until the operator leads."""
         settings = {
             "prometheus.url": "http://prometheus.monitoring:9090",
             "gateway": "gateways/gateway",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -51,6 +51,10 @@ class Model:
     name: str = "m"
     model: str = "m"
     """Its name inside the server."""
+    clients: list[TrafficClient] = field(default_factory=list)
+    """Every client that a test used."""
+    notes: list[str] = field(default_factory=list)
+    """What a test measured, for the summary."""
 
     @property
     def host(self) -> str:
@@ -237,7 +241,9 @@ class Model:
         rows = requests or [
             Request('{"inputs": [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}', [1])
         ]
-        return TrafficClient(self.gateway, self.host, f"/v2/models/{self.model}/infer", rows, rate)
+        client = TrafficClient(self.gateway, self.host, f"/v2/models/{self.model}/infer", rows, rate)
+        self.clients.append(client)
+        return client
 
 
 def lost_nothing(report: Report, *, but: str = "") -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.cluster.model import PARTS, Model, lost_nothing
 
 
+@pytest.mark.together
 def test_a_quota_forbids_the_candidates_pods(model: Model) -> None:
     """Missing capacity is nobody's fault: it waits, says so, and goes on by itself."""
     model.apply(model.spec(GENERATION=1))
@@ -26,6 +29,7 @@ def test_a_quota_forbids_the_candidates_pods(model: Model) -> None:
     lost_nothing(traffic.report)
 
 
+@pytest.mark.together
 def test_an_image_that_cannot_be_pulled(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
@@ -39,6 +43,7 @@ def test_an_image_that_cannot_be_pulled(model: Model) -> None:
     assert model.condition("Available")["status"] == "True"
 
 
+@pytest.mark.together
 def test_a_missing_gateway(model: Model) -> None:
     spec = model.spec(GENERATION=1)
     spec["traffic"]["gatewayAPI"] = {"parentRefs": [{"name": "nowhere", "namespace": "gateways"}]}
@@ -54,6 +59,7 @@ def test_a_missing_gateway(model: Model) -> None:
     model.stable()
 
 
+@pytest.mark.together
 def test_a_gateway_that_goes_missing_leaves_what_serves(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
@@ -93,6 +99,7 @@ def test_prometheus_is_away(model: Model) -> None:
     lost_nothing(traffic.report)
 
 
+@pytest.mark.together
 def test_a_name_that_is_taken(model: Model) -> None:
     """A foreign object is never taken over."""
     foreign = {
@@ -111,6 +118,7 @@ def test_a_name_that_is_taken(model: Model) -> None:
     model.stable(60)
 
 
+@pytest.mark.together
 def test_a_template_that_the_api_server_refuses(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()

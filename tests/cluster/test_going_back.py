@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import time
 
+import pytest
+
 from dev.models import images
 from dev.traffic import Request
 from seatrial.core import golden
@@ -30,6 +32,7 @@ def preflight(version: str) -> dict[str, object]:
     return {"preflight": {"requests": {"configMapRef": {"name": f"golden-{version}"}}}}
 
 
+@pytest.mark.together
 def test_wrong_answers_are_stopped_by_preflight_before_anybody_gets_one(screening: Model, rows: list[Request]) -> None:
     """The silent killer: 200 OK, normal speed, a feature scaled twice. Real MLServer."""
     recording(screening, "1")
@@ -50,6 +53,7 @@ def test_wrong_answers_are_stopped_by_preflight_before_anybody_gets_one(screenin
     assert screening.condition("Stalled")["reason"] == "RolledBack"
 
 
+@pytest.mark.together
 def test_errors_under_load_send_it_back(screening: Model, rows: list[Request]) -> None:
     """Fine at 5 %, three errors in ten at 25 %. Real MLServer."""
     steps = [(5, "5s"), (25, "60s"), (50, "5s")]
@@ -74,6 +78,7 @@ def test_errors_under_load_send_it_back(screening: Model, rows: list[Request]) -
     assert "candidate" not in screening.status
 
 
+@pytest.mark.together
 def test_a_crash_loop_sends_it_back(model: Model) -> None:
     """It serves, then dies again and again: pods are judged without any metric."""
     model.apply(model.spec(GENERATION=1))
@@ -94,6 +99,7 @@ def test_a_crash_loop_sends_it_back(model: Model) -> None:
     assert second not in model.weights()
 
 
+@pytest.mark.together
 def test_a_model_that_crashes_on_start_never_meets_traffic(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
@@ -105,6 +111,7 @@ def test_a_model_that_crashes_on_start_never_meets_traffic(model: Model) -> None
     assert status["rejected"]["reason"] == "PodsFailed"
 
 
+@pytest.mark.together
 def test_a_person_aborts(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
@@ -131,6 +138,7 @@ def test_a_person_aborts(model: Model) -> None:
     assert model.status["stable"] == first
 
 
+@pytest.mark.together
 def test_a_pause_holds_the_weight_and_a_failure_ends_it(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()

@@ -83,6 +83,11 @@ def repaired(model: Model, before: list[Object], *revisions: str) -> float:
     return time.monotonic() - began
 
 
+def shown(took: dict[str, float]) -> str:
+    return ", ".join(f"{name} {seconds:.2f} s" for name, seconds in took.items())
+
+
+@pytest.mark.together
 def test_hand_edits_at_rest(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
@@ -95,12 +100,13 @@ def test_hand_edits_at_rest(model: Model) -> None:
             model.until(
                 "everything ready again", lambda s: s["revisions"][0]["ready"] == 2 and len(model.pods(first)) == 2
             )
-    print({name: f"{seconds:.2f} s" for name, seconds in took.items()})
+    model.notes.append(f"repaired after: {shown(took)}")
     lost_nothing(traffic.report)
     assert max(took.values()) < REPAIRED_WITHIN, took
     assert model.stable() == first
 
 
+@pytest.mark.together
 def test_hand_edits_in_mid_trial(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
@@ -125,13 +131,14 @@ def test_hand_edits_in_mid_trial(model: Model) -> None:
         status = model.on_step(20)
         assert status == second
         assert model.weights() == {first: PARTS * 80 // 100, second: PARTS * 20 // 100}
-    print({name: f"{seconds:.2f} s" for name, seconds in took.items()})
+    model.notes.append(f"repaired after: {shown(took)}")
     lost_nothing(traffic.report)
     assert max(took.values()) < REPAIRED_WITHIN, took
     assert model.status["candidate"] == second
     assert ("Repaired" in {reason for reason, _ in model.events()}) is True
 
 
+@pytest.mark.together
 @pytest.mark.parametrize("kind", ["HTTPRoute", "Service", "Deployment"])
 def test_what_is_deleted_comes_back(model: Model, kind: str) -> None:
     """This cuts the way, so requests are lost until the repair; how many is told in the summary, and it ends."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dev.traffic import Request
 from tests.cluster.model import PARTS, Model, lost_nothing
 
 V1, V2 = "localhost/demo-model:v1", "localhost/demo-model:v2"
 
 
+@pytest.mark.together
 def test_a_healthy_retrain_is_promoted_step_by_step(screening: Model, rows: list[Request]) -> None:
     """Real MLServer; every answer is compared with the training pipeline's."""
     screening.apply(screening.spec(V1, version="1"))
@@ -36,6 +39,7 @@ def test_a_healthy_retrain_is_promoted_step_by_step(screening: Model, rows: list
     assert screening.status["history"][0]["outcome"] == "Promoted"
 
 
+@pytest.mark.together
 def test_changes_that_start_no_trial(model: Model) -> None:
     """Replicas, checks, steps and the owner's name are no new model; back to stable is no trial either."""
     spec = model.spec(ANSWER=1)
@@ -55,6 +59,7 @@ def test_changes_that_start_no_trial(model: Model) -> None:
     lost_nothing(traffic.report)
 
 
+@pytest.mark.together
 def test_a_pod_that_leaves_goes_on_answering_until_everyone_has_heard(model: Model) -> None:
     """Its server closes its port at SIGTERM, as MLServer does; the sleep before it is what saves the requests."""
     model.apply(model.spec(ANSWER=1))
@@ -64,6 +69,7 @@ def test_a_pod_that_leaves_goes_on_answering_until_everyone_has_heard(model: Mod
     lost_nothing(traffic.report)
 
 
+@pytest.mark.together
 def test_a_new_revision_in_mid_trial_takes_the_place_of_the_candidate(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
@@ -79,6 +85,7 @@ def test_a_new_revision_in_mid_trial_takes_the_place_of_the_candidate(model: Mod
     assert outcomes == {first: "Promoted", second: "Superseded", third: "Promoted"}
 
 
+@pytest.mark.together
 def test_back_to_stable_in_mid_trial_ends_the_trial_without_another(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
