@@ -2,7 +2,9 @@
 
 One cluster for each way a request can end, named as Envoy Gateway names the backends of a route. Prints a table
 of requests sent and requests counted; the table of `docs/adr/0011-what-the-gateway-counts.md` is its output.
-With RECORDING, the last scrape is written there.
+
+With RECORDING, the two backends of one route are then sent known numbers of requests, errors and slow ones, and
+Envoy's page is kept before and after: RECORDING-before.prom and RECORDING-after.prom.
 """
 
 from __future__ import annotations
@@ -80,6 +82,19 @@ def flaky() -> Handler:
     return handle
 
 
+async def mixed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Does what the query string asks for."""
+    try:
+        while True:
+            asked = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1].partition(b"?")[2]
+            await asyncio.sleep({b"slow": 0.15, b"hang": 2.0}.get(asked, 0.0))
+            status = "500 Internal Server Error" if asked == b"error" else "200 OK"
+            writer.write(f"HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nok".encode())
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        writer.close()
+
+
 @dataclass(frozen=True)
 class Case:
     name: str
@@ -115,10 +130,16 @@ CASES = (
     Case("retry-every-second-503", flaky(), route=RETRY),
     Case("retry-always-503", answering("503 Service Unavailable"), route=RETRY),
     Case("never-asked", answering("200 OK")),
+    Case("stable", mixed),
+    Case("candidate", mixed),
 )
+RECORDED = {"stable": (300, 3, 6), "candidate": (40, 8, 5)}
+"""Quick answers, errors (half of them time-outs, which have no latency), slow answers."""
 
 
 def cluster_name(index: int) -> str:
+    if CASES[index].name in RECORDED:
+        return f"httproute/payments/fraud/rule/0/backend/{list(RECORDED).index(CASES[index].name)}"
     return f"httproute/models/case{index}/rule/0/backend/0"
 
 
@@ -164,9 +185,9 @@ def config(ports: list[int], listen: int, admin: int) -> str:
     ])  # fmt: skip
 
 
-async def send(port: int, index: int, leave: float | None) -> str:
+async def send(port: int, index: int, leave: float | None, query: str = "") -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET /{index} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n".encode())
+    writer.write(f"GET /{index}{query} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n".encode())
     await writer.drain()
     try:
         if leave is not None:
@@ -206,6 +227,26 @@ def counted(text: str, index: int) -> dict[str, float]:
     return out
 
 
+async def record(listen: int, admin: int, where: str) -> None:
+    for name in ("warm-up", "real"):
+        for case, counts in RECORDED.items():
+            index = next(i for i, c in enumerate(CASES) if c.name == case)
+            quick, errors, slow = (7, 1, 1) if name == "warm-up" else counts
+            hang = errors // 2
+            queries = ["?quick"] * quick + ["?error"] * (errors - hang) + ["?hang"] * hang + ["?slow"] * slow
+            for query in queries:
+                await send(listen, index, None, query)
+        await asyncio.sleep(6)  # histograms are merged every five seconds
+        lines = (await scrape(admin)).splitlines()
+        kept = [
+            line
+            for line in lines
+            if re.search(r"(_rq_(xx|completed|total|time_)|membership_total).*/payments/fraud/", line)
+        ]
+        path = Path(f"{where}-{'before' if name == 'warm-up' else 'after'}.prom")
+        path.write_text("\n".join(kept) + "\n")
+
+
 async def main(envoy: str, recording: str | None) -> None:
     servers, ports = [], []
     for case in CASES:
@@ -217,7 +258,9 @@ async def main(envoy: str, recording: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "envoy.yaml"
         path.write_text(config(ports, listen, admin))
-        process = subprocess.Popen([envoy, "-c", str(path), "--use-dynamic-base-id", "-l", "error", "--concurrency", "1"])
+        process = subprocess.Popen(
+            [envoy, "-c", str(path), "--use-dynamic-base-id", "-l", "error", "--concurrency", "1"]
+        )
         try:
             for _ in range(100):
                 try:
@@ -229,9 +272,13 @@ async def main(envoy: str, recording: str | None) -> None:
             print(f"{'case':24} {'client saw':26} {'rq_xx':18} completed total time_count membership  other")
             fresh = await scrape(admin)
             for index, case in enumerate(CASES):
+                if case.name in RECORDED:
+                    continue
                 calls = [send(listen, index, case.leave) for _ in range(REQUESTS if case.name != "never-asked" else 0)]
                 seen = Counter(
-                    await asyncio.gather(*calls) if case.together or case.name == "timeout" else [await c for c in calls]
+                    await asyncio.gather(*calls)
+                    if case.together or case.name == "timeout"
+                    else [await c for c in calls]
                 )
                 await asyncio.sleep(0.4)
                 got = counted(await scrape(admin), index)
@@ -239,7 +286,7 @@ async def main(envoy: str, recording: str | None) -> None:
                 other = {
                     k: int(v)
                     for k, v in got.items()
-                    if v and (k.startswith("rq_") and "reset" in k or k in ("rq_timeout", "rq_retry", "rq_pending_overflow", "rq_cancelled", "cx_connect_fail", "cx_none_healthy"))
+                    if v and ((k.startswith("rq_") and "reset" in k) or k in ("rq_timeout", "rq_retry", "rq_pending_overflow", "rq_cancelled", "cx_connect_fail", "cx_none_healthy"))
                 }  # fmt: skip
                 members = counted(fresh, index).get("membership_total")
                 print(
@@ -247,7 +294,7 @@ async def main(envoy: str, recording: str | None) -> None:
                     f"{int(got.get('rq_total', -1)):5} {int(got.get('rq_time_count', -1)):10} {members!s:>10}  {json.dumps(other)}"
                 )
             if recording:
-                Path(recording).write_text(await scrape(admin))
+                await record(listen, admin, recording)
         finally:
             process.terminate()
             process.wait()

@@ -229,8 +229,6 @@ class PrometheusSource:
 
     def _unreachable(self, error: BaseException) -> PrometheusError:
         causes = list(_causes(error))
-        if any(isinstance(c, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError) for c in causes):
-            return PrometheusError(self._too_late(), "timeout")
         if any(isinstance(c, ConnectionRefusedError) for c in causes):
             return PrometheusError(f"Prometheus at {self.address} refused the connection: is it running?", "refused")
         if any(isinstance(c, socket.gaierror | urllib3.exceptions.NameResolutionError) for c in causes):
@@ -241,6 +239,10 @@ class PrometheusSource:
             return PrometheusError(
                 f"the answer of Prometheus at {self.address} is larger than {LARGEST_ANSWER // 1024**2} MiB: ask for fewer series"
             )
+        # A NewConnectionError is a timeout only by inheritance.
+        late = [c for c in causes if isinstance(c, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)]
+        if any(not isinstance(c, urllib3.exceptions.NewConnectionError) for c in late):
+            return PrometheusError(self._too_late(), "timeout")
         return PrometheusError(f"the connection to Prometheus at {self.address} broke ({type(causes[-1]).__name__})")
 
     def _too_late(self) -> str:
