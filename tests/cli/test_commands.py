@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -451,3 +455,41 @@ def test_a_context_that_is_not_there(fake_plane: Plane) -> None:
     assert result.code == errors.CLUSTER
     assert "there is no context 'tset' in " in result.err
     assert result.err.endswith("; there is test\n")
+
+
+def test_watching_in_a_terminal_draws_the_picture_again_and_again(fake_plane: Plane) -> None:
+    fake_plane.put("canary")
+    ours, theirs = os.openpty()
+    line = [sys.executable, "-m", "seatrial.cli.main", "get", "fraud", "-w", "--kubeconfig", str(fake_plane.kubeconfig)]
+    process = subprocess.Popen(
+        line,
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
+    )
+    os.close(theirs)
+    seen = ""
+
+    def until(text: str) -> None:
+        nonlocal seen
+        end = time.monotonic() + 30
+        while text not in seen and time.monotonic() < end:
+            if select.select([ours], [], [], 0.2)[0]:
+                seen += os.read(ours, 65536).decode(errors="replace")
+        assert text in seen, seen[-2000:]
+        seen = seen[seen.index(text) + len(text) :]
+
+    try:
+        until("answers 25 % of live requests")
+        # The clock runs without any change in the cluster.
+        until("left of at least 5m")
+        until("left of at least 5m")
+        fake_plane.put("rolled-back")
+        until("was sent back; revision 7c9f1b20de serves")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == errors.INTERRUPTED
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)

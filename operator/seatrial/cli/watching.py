@@ -106,11 +106,14 @@ def watch_one(cluster: Cluster, name: str, *, out: TextIO, live: bool, command: 
     trouble = ""
 
     def picture() -> RenderableType:
-        if obj is None:
-            return Text(f"{name} …")
-        drawn = view.live(obj, datetime.now(UTC), command=command)
-        return Group(drawn, Text(), Text(f"⚠ {trouble}", style="yellow")) if trouble else drawn
+        drawn = view.live(obj, datetime.now(UTC), command=command) if obj is not None else Text(f"{name} …")
+        warning = [Text(), Text(f"⚠ {trouble}", style="yellow")] if trouble else []
+        # An empty last line of its own for the cursor: Ctrl-C is echoed there, and nothing is pushed down.
+        return Group(drawn, *warning, Text())
 
+    # The first look is there already, so nothing is drawn before there is something to draw.
+    change = feed.next(1.0)
+    obj = change.obj if change is not None else None
     with Live(picture(), console=console, auto_refresh=False, vertical_overflow="crop") as screen:
         while True:
             change = feed.next(1.0)
@@ -159,7 +162,7 @@ def watch_all(
                 colour=not console.no_color,
             )
             text = Text.from_ansi("\n".join(shown if objects else ["No ModelDeployments yet."]), no_wrap=True)
-            text.append(f"\n⚠ {trouble}" if trouble else "", style="yellow")
+            text.append(f"\n⚠ {trouble}\n" if trouble else "\n", style="yellow")
             screen.update(text, refresh=True)
 
 
