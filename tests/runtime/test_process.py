@@ -25,7 +25,12 @@ from tests.cluster_io.conftest import Plane, RealServer
 from tests.cluster_io.objects import gateway, model
 from tests.support.cluster import SmallCluster
 
-pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.contract,
+    pytest.mark.timeout(300),
+    # A whole process is tried against the real API server only.
+    pytest.mark.parametrize("plane", ["real"], indirect=True),
+]
 
 RUN = """
 import argparse, sys
@@ -63,6 +68,11 @@ class Process:
                 return 0, str(error)
 
         return await asyncio.to_thread(ask)
+
+    async def ready(self, seconds: float = 20.0) -> None:
+        async with asyncio.timeout(seconds):
+            while await self.get("/readyz") != (200, "ok\n"):
+                await asyncio.sleep(0.1)
 
     async def leads(self) -> bool:
         _, text = await self.get("/metrics", self.metrics)
@@ -153,8 +163,6 @@ async def _ticking(cluster: SmallCluster) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def setting(plane: Plane, client: Client, request: Any, tmp_path: Path) -> AsyncIterator[Setting]:
-    if plane.fake is not None:
-        pytest.skip("a whole process is tried against the real API server")
     real: RealServer = request.getfixturevalue("real")
     await client.create(gateway(plane.namespace))
     setting = Setting(plane, client, real.kubeconfig, tmp_path)
@@ -249,7 +257,7 @@ async def test_a_killed_leader_is_followed_and_its_trial_goes_on(setting: Settin
     second = setting.start()
     await setting.model()
     old = (await setting.until(stable))["stable"]
-    assert await second.get("/readyz") == (200, "ok\n"), "standing by is ready"
+    await second.ready()
     assert not await second.leads()
     containers = [{"name": "model", "image": "registry.example.com/fraud:2"}]
     await setting.client.patch(
@@ -288,9 +296,7 @@ async def test_an_orderly_handover_takes_a_moment(setting: Setting) -> None:
     setting.start()
     first = await setting.leader()
     second = setting.start()
-    async with asyncio.timeout(20):
-        while (await second.get("/readyz"))[0] != 200:
-            await asyncio.sleep(0.1)
+    await second.ready()
     begun = time.monotonic()
     first.kill(signal.SIGTERM)
     assert await first.ended() == 0
@@ -302,9 +308,7 @@ async def test_standing_by_ends_at_once(setting: Setting) -> None:
     setting.start()
     await setting.leader()
     second = setting.start()
-    async with asyncio.timeout(20):
-        while (await second.get("/readyz"))[0] != 200:
-            await asyncio.sleep(0.1)
+    await second.ready()
     second.kill(signal.SIGTERM)
     assert await second.ended(3) == 0
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from kubernetes.aio.client.configuration import Configuration
 
-from seatrial.cluster.client import Client
+from seatrial.cluster.client import Client, Connection
 from seatrial.cluster.index import Index
 from seatrial.cluster.kinds import (
     CONTROLLER_REVISION,
@@ -23,10 +24,10 @@ from seatrial.cluster.kinds import (
     SERVICE,
     Kind,
 )
-from seatrial.core.questions import Failure, MetricAnswer, MetricQuestion
+from seatrial.core.questions import Failure, InstantQuestion, MetricAnswer, MetricQuestion, Questions
 from seatrial.core.state import Installation
 from seatrial.runtime.queue import AgainError
-from seatrial.runtime.reconcile import NoSource, Reconciler
+from seatrial.runtime.reconcile import NoSource, Reconciler, now_utc
 from seatrial.runtime.telemetry import Telemetry
 from tests.cluster_io.conftest import Plane
 from tests.cluster_io.objects import gateway, model
@@ -202,6 +203,30 @@ async def test_a_restart_repeats_nothing(world: World) -> None:
     assert await world.client.get(MODEL_DEPLOYMENT, *world.key) == before
 
 
+async def test_many_at_rest_are_seen_with_a_few_lists_and_nothing_is_written(world: World) -> None:
+    await world.until(stable)
+    for _ in range(3):
+        await world.run()
+    await world.client.create(model(world.plane.namespace, "young"))
+    listed = (await world.client.list(MODEL_DEPLOYMENT, world.plane.namespace)).items
+    other = build(world.plane, world.client)
+    for item in listed:
+        other.index.put(item)
+    world.plane.calls.clear()
+    assert await other.reconciler.at_rest(listed) == {world.key: None}, "the young one needs a pass of its own"
+    assert {call.verb for call in world.plane.calls} <= {"get", "list"}
+    assert sum(call.verb == "list" for call in world.plane.calls) == 5
+    assert other.telemetry.registry.get_sample_value("seatrial_resources") == 1
+    await world.client.patch(
+        DEPLOYMENT, world.plane.namespace, f"fraud-{await revision(world)}", {"spec": {"replicas": 9}}
+    )
+    assert await other.reconciler.at_rest(listed) == {}, "an edit calls for a pass that writes"
+
+
+async def revision(world: World) -> str:
+    return str((await world.client.get(MODEL_DEPLOYMENT, *world.key))["status"]["stable"])
+
+
 async def test_a_name_that_is_taken_is_said_and_left(plane: Plane, client: Client) -> None:
     theirs = {
         "apiVersion": "v1",
@@ -247,27 +272,17 @@ async def test_a_resource_that_is_gone_is_forgotten(world: World) -> None:
 
 
 async def test_a_source_that_breaks_holds_and_breaks_no_pass(fake: Any) -> None:
-    from kubernetes.aio.client.configuration import Configuration
-
-    from seatrial.cluster.client import Connection
-
     plane = Plane(Connection(Configuration(host=fake.url)), "default", fake, [])
     async with plane.client() as client:
         world = build(plane, client, BrokenSource())
-        questions = [object()]
-        view = None
         await client.create(gateway("default"))
         await client.create(model("default"))
         view = await world.reconciler._observer.look(world.key)
         assert view is not None
-        from seatrial.core.questions import InstantQuestion, Questions
-        from seatrial.runtime.reconcile import now_utc
-
         asked = Questions(metrics=(InstantQuestion("k", "up", now_utc()),))
         answers = await world.reconciler._answer(view, asked)
         assert isinstance(answers.metrics["k"], Failure)
         assert "a bug in the source" in answers.metrics["k"].message
-        assert questions
 
 
 @pytest.mark.parametrize("verb", ["POST", "PATCH", "GET"])

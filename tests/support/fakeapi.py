@@ -429,7 +429,11 @@ def _partial(obj: Manifest) -> Manifest:
 
 def _selected(request: web.Request, obj: Manifest) -> bool:
     labels = obj["metadata"].get("labels") or {}
-    for term in filter(None, request.query.get("labelSelector", "").split(",")):
+    selector = request.query.get("labelSelector", "")
+    if " in (" in selector:
+        key, _, values = selector.removesuffix(")").partition(" in (")
+        return labels.get(key) in values.split(",")
+    for term in filter(None, selector.split(",")):
         key, equals, value = term.partition("=")
         if key not in labels or (equals and labels[key] != value):
             return False

@@ -86,6 +86,23 @@ class Applier:
         page.complete = True
         return ApplyOutcome(written, tuple(state.repaired), tuple(state.failures), state.changed)
 
+    def settled(self, view: View, plan: Plan) -> ApplyOutcome | None:
+        """The outcome where everything is as the plan wants it already; None where something is to be written."""
+        if view.drifted or any(ref in view.objects for ref in plan.prune):
+            return None
+        owner = owner_reference(view.observed.name, view.observed.uid)
+        for manifest in plan.apply:
+            ref = Ref(manifest["kind"], manifest["metadata"]["name"])
+            live, entry = view.objects.get(ref), view.written.get(str(ref))
+            if live is None or entry is None or entry.live != fingerprint(live):
+                return None
+            if entry.intent != fingerprint(_as_stored(owned(manifest, owner), ref, live)):
+                return None
+            if ref.kind == "Deployment" and manifest["spec"].get("replicas") not in (None, _replicas(live)):
+                return None
+        state = _Round(view, self._ledger.page(view.key, view.observed.uid), dict(view.objects), dict(view.written))
+        return ApplyOutcome(_remembered(state, plan))
+
     async def _one(self, state: _Round, ref: Ref, manifest: Manifest) -> None:
         view, live = state.view, state.objects.get(ref)
         wanted = owned(manifest, owner_reference(view.observed.name, view.observed.uid))
@@ -97,12 +114,7 @@ class Applier:
         if live is None:
             await self._create(state, ref, wanted)
             return
-        if ref.kind == "ControllerRevision":
-            # The record of a revision's birth: its data is immutable, and never rendered anew.
-            wanted = {**wanted, "data": live.get("data")}
-        if ref.kind == "Deployment" and "replicas" not in wanted["spec"]:
-            # A PUT without it would mean 1.
-            wanted["spec"] = {**wanted["spec"], "replicas": (live.get("spec") or {}).get("replicas", 1)}
+        wanted = _as_stored(wanted, ref, live)
         intent, stands = fingerprint(wanted), fingerprint(live)
         entry = state.written.get(str(ref))
         if entry is not None and entry.intent == intent and (entry.live == stands or ref in view.drifted):
@@ -146,8 +158,8 @@ class Applier:
     async def _scale(self, state: _Round, ref: Ref, live: Manifest, wanted: Manifest) -> None:
         if ref.kind != "Deployment":
             return
-        before, after = (live.get("spec") or {}).get("replicas", 1), wanted["spec"].get("replicas")
-        if after is None or before == after:
+        before, after = _replicas(live), wanted["spec"]["replicas"]
+        if before == after:
             return
         # Without a resourceVersion: a number of pods is right or wrong by itself, and a Deployment's
         # status is written too often for a precondition. The uid still says which Deployment.
@@ -198,6 +210,21 @@ class Applier:
         state.objects.pop(ref, None)
         state.written.pop(str(ref), None)
         state.page.forget(str(ref))
+
+
+def _as_stored(wanted: Manifest, ref: Ref, live: Manifest) -> Manifest:
+    """What is wanted, with what only the stored object can say."""
+    if ref.kind == "ControllerRevision":
+        # The record of a revision's birth: its data is immutable, and never rendered anew.
+        return {**wanted, "data": live.get("data")}
+    if ref.kind == "Deployment" and "replicas" not in wanted["spec"]:
+        # A PUT without it would mean 1.
+        return {**wanted, "spec": {**wanted["spec"], "replicas": _replicas(live)}}
+    return wanted
+
+
+def _replicas(deployment: Manifest) -> int:
+    return int((deployment.get("spec") or {}).get("replicas", 1))
 
 
 def _must_wait(state: _Round, ref: Ref, wanted: Manifest) -> str:

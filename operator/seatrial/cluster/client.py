@@ -199,38 +199,54 @@ class Client:
         self, kind: Kind, namespace: str | None = None, *, selector: str = "", metadata_only: bool = False
     ) -> Listing:
         """All objects of a namespace, or of all namespaces, that a label selector picks, read in pages."""
-        items: list[Manifest] = []
-        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
         restarted = False
         while True:
+            items: list[Manifest] = []
+            version = ""
             try:
-                page = await self._json(
-                    "list",
-                    kind,
-                    "GET",
-                    kind.path(namespace),
-                    query=query,
-                    accept=METADATA_LIST if metadata_only else "",
-                    seconds=self._timeouts.list,
-                )
+                async for page in self.pages(kind, namespace, selector=selector, metadata_only=metadata_only):
+                    items += page.items
+                    version = page.resource_version
+                return Listing(tuple(items), version)
             except Gone:
                 # The snapshot behind a page's token was compacted: begin again, once.
-                if restarted or "continue" not in query:
+                if restarted or not items:
                     raise
                 restarted = True
-                query.pop("continue")
-                items.clear()
-                continue
-            items += page.get("items") or ()
+
+    async def pages(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        selector: str = "",
+        metadata_only: bool = False,
+        size: int | None = None,
+    ) -> AsyncIterator[Listing]:
+        """The same, a page at a time. Raises `Gone` when reading takes longer than the server remembers."""
+        query = {"limit": str(size or PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._json(
+                "list",
+                kind,
+                "GET",
+                kind.path(namespace),
+                query=query,
+                accept=METADATA_LIST if metadata_only else "",
+                seconds=self._timeouts.list,
+            )
+            items = page.get("items") or []
+            for item in items:
+                # Items of a typed list carry neither; writers need both.
+                item.setdefault("apiVersion", kind.api_version)
+                item.setdefault("kind", kind.kind)
+                # Half of an object's bytes, and nobody here reads them.
+                item["metadata"].pop("managedFields", None)
             metadata = page.get("metadata") or {}
+            yield Listing(tuple(items), str(metadata.get("resourceVersion", "")))
             if not metadata.get("continue"):
-                break
+                return
             query["continue"] = metadata["continue"]
-        for item in items:
-            # Items of a typed list carry neither; writers need both.
-            item.setdefault("apiVersion", kind.api_version)
-            item.setdefault("kind", kind.kind)
-        return Listing(tuple(items), str(metadata.get("resourceVersion", "")))
 
     async def watch(
         self,

@@ -7,7 +7,7 @@ included, so a pass cannot act on an older view.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seatrial.api.spec import ModelDeploymentSpec
@@ -30,6 +30,7 @@ from seatrial.cluster.kinds import (
 )
 from seatrial.cluster.ledger import Ledger, Page
 from seatrial.cluster.parse import (
+    Parent,
     gateway_problem,
     is_ours,
     parents_of,
@@ -107,8 +108,29 @@ class Observer:
             return None
         return Raw(resource[0], {kind: found for kind, found in zip(kinds, lists, strict=True) if found is not None})
 
-    async def view(self, raw: Raw) -> View:
-        """What was read, parsed and compared with what we wrote."""
+    async def read_many(self, resources: Sequence[Manifest]) -> list[Raw]:
+        """One LIST for each kind of child, for several resources of one namespace that were just listed."""
+        namespace = resources[0]["metadata"]["namespace"]
+        names = [resource["metadata"]["name"] for resource in resources]
+        kinds = (*WRITTEN, POD)
+        selector = f"{MODEL_LABEL} in ({','.join(names)})"
+        lists = await together(*(self._listed(kind, namespace, selector) for kind in kinds))
+        sorted_out: dict[str, dict[Kind, tuple[Manifest, ...]]] = {name: {} for name in names}
+        for kind, found in zip(kinds, lists, strict=True):
+            if found is None:
+                continue
+            by_name: dict[str, list[Manifest]] = {name: [] for name in names}
+            for item in found:
+                by_name[item["metadata"]["labels"][MODEL_LABEL]].append(item)
+            for name, items in by_name.items():
+                sorted_out[name][kind] = tuple(items)
+        return [Raw(resource, sorted_out[name]) for resource, name in zip(resources, names, strict=True)]
+
+    async def view(self, raw: Raw, gateways: dict[Parent, str] | None = None) -> View:
+        """What was read, parsed and compared with what we wrote.
+
+        `gateways` remembers what was said of each Gateway, for views that are made together.
+        """
         resource = raw.resource
         metadata = resource["metadata"]
         namespace, name, uid = metadata["namespace"], metadata["name"], metadata["uid"]
@@ -159,7 +181,9 @@ class Observer:
             edited=edited,
             rewritten=_rewritten(page, objects),
             conflict=self._index.conflict((namespace, name), self._index.claim_of(resource)),
-            gateway_problem=await self._gateway_problem(spec, namespace, HTTP_ROUTE in raw.children),
+            gateway_problem=await self._gateway_problem(
+                spec, namespace, HTTP_ROUTE in raw.children, {} if gateways is None else gateways
+            ),
         )
         return View(observed, resource, objects, written, drifted)
 
@@ -170,8 +194,11 @@ class Observer:
         return None if found is None else (found,)
 
     async def _children(self, kind: Kind, namespace: str, name: str) -> tuple[Manifest, ...] | None:
+        return await self._listed(kind, namespace, f"{MODEL_LABEL}={name}")
+
+    async def _listed(self, kind: Kind, namespace: str, selector: str) -> tuple[Manifest, ...] | None:
         try:
-            return (await self._client.list(kind, namespace, selector=f"{MODEL_LABEL}={name}")).items
+            return (await self._client.list(kind, namespace, selector=selector)).items
         except NotFound:
             # The API server does not know the kind (yet).
             return None
@@ -179,7 +206,9 @@ class Observer:
     async def _find(self, namespace: str, refs: Iterable[Ref]) -> list[Manifest | None]:
         return await together(*(self._client.find(BY_KIND[ref.kind], namespace, ref.name) for ref in refs))
 
-    async def _gateway_problem(self, spec: ModelDeploymentSpec | None, namespace: str, served: bool) -> str:
+    async def _gateway_problem(
+        self, spec: ModelDeploymentSpec | None, namespace: str, served: bool, known: dict[Parent, str]
+    ) -> str:
         if spec is None:
             return ""
         if not served:
@@ -187,10 +216,12 @@ class Observer:
         parents = parents_of(spec, namespace, self._installation)
         if not parents:
             return NO_GATEWAY
-        problems = await together(*(self._ask_gateway(parent) for parent in parents))
-        return next((problem for problem in problems if problem), "")
+        unknown = [parent for parent in parents if parent not in known]
+        answers = await together(*(self._ask_gateway(parent) for parent in unknown))
+        known.update(zip(unknown, answers, strict=True))
+        return next((known[parent] for parent in parents if known[parent]), "")
 
-    async def _ask_gateway(self, parent: tuple[str, str]) -> str:
+    async def _ask_gateway(self, parent: Parent) -> str:
         try:
             return gateway_problem(parent, await self._client.find(GATEWAY, *parent))
         except ApiError as error:

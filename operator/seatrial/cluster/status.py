@@ -25,6 +25,11 @@ def difference(before: object, after: object) -> Any:
     return patch
 
 
+def stands(resource: Manifest, status: Status) -> bool:
+    """Whether the resource, as it was read, has this status already."""
+    return not _patch(resource, status.wire())
+
+
 async def store(client: Client, resource: Manifest, status: Status) -> bool:
     """Store a status over the resource as it was read; whether anything had to be written.
 

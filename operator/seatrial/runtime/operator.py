@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import kopf
 
 from seatrial.api.base import GROUP, PLURAL, VERSION
+from seatrial.api.status import Phase
 from seatrial.build.names import COMMANDS
 from seatrial.build.revision import digest
 from seatrial.cluster.client import Client, Connection
@@ -35,6 +36,10 @@ DRAIN = 3.0
 """Seconds that passes in hand have to finish when the process is told to stop."""
 STUCK = 300.0
 """Seconds after which a pass that does not end, or a watch that is not heard of, counts as a hang."""
+RESTING = {Phase.STABLE, Phase.ROLLED_BACK, Phase.FAILED, Phase.SUSPENDED, Phase.PARKED}
+"""Phases in which nothing moves by itself."""
+BATCH = 25
+"""Resources that are looked at together at the start."""
 RESYNC = 1800.0
 """Seconds between two looks for resources that a watch has missed."""
 
@@ -96,11 +101,13 @@ class Operator:
     async def work(self) -> None:
         """Everything, until `stopping` is set; raises when a part of it ends by itself."""
         await self._wait_for_definition()
-        await self._list()
+        resting = await self._list()
         tasks = [asyncio.create_task(self.streams.run(), name="streams")]
+        looks: asyncio.Task[None] | None = None
         try:
             self._waiting_for = "the first lists of children"
             await self._first(self.streams.listed(), tasks)
+            looks = asyncio.create_task(self._first_looks(resting), name="first looks")
             self._waiting_for = ""
             working = asyncio.create_task(self.queue.run(self._settings.workers, self.reconciler), name="workers")
             tasks += [
@@ -113,9 +120,10 @@ class Operator:
             await asyncio.wait({working}, timeout=DRAIN)
         finally:
             self._waiting_for = "the end of the process"
-            for task in tasks:
+            ending = [*tasks, *([looks] if looks is not None else [])]
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
             await self.reconciler.preflight.close()
 
     async def _first(self, goal: Any, tasks: Sequence[asyncio.Task[Any]]) -> None:
@@ -148,38 +156,65 @@ class Operator:
             told = True
             await asyncio.sleep(2)
 
-    async def _list(self) -> None:
-        """Know every resource before the first pass, so that none takes another's host name."""
+    async def _list(self) -> set[Key]:
+        """Know every resource before the first pass, so that none takes another's host name.
+
+        Those that seem to be at rest are returned; the others are in the queue. Nothing is kept of a page
+        but that: a thousand resources in memory at once would stay in the size of the process.
+        """
         wait = 0.5
         while not self.stopping.is_set():
+            resting: set[Key] = set()
             try:
-                for item in await self._all():
-                    key = _key(item)
-                    self.index.put(item)
-                    # Kopf lists them once more; what it brings is no news then.
-                    self._seen[key] = _face(item)
-                    self.reconciler.expected.setdefault(key, _status_hash(item))
-                    self.queue.add(key)
-                return
+                async for page in self._pages():
+                    for item in page:
+                        self._meet(item, resting)
+                return resting
             except ApiError as error:
                 self._waiting_for = f"the list of ModelDeployments: {error}"
                 logger.warning("could not list ModelDeployments: %s", error)
                 await asyncio.sleep(wait)
                 wait = min(30.0, wait * 2)
+        return set()
 
-    async def _all(self, *, metadata_only: bool = False) -> list[Manifest]:
-        found: list[Manifest] = []
+    def _meet(self, item: Manifest, resting: set[Key]) -> None:
+        key = _key(item)
+        self.index.put(item)
+        # Kopf lists them once more; what it brings is no news then.
+        self._seen[key] = _face(item)
+        self.reconciler.expected.setdefault(key, _status_hash(item))
+        if _seems_at_rest(item):
+            resting.add(key)
+        else:
+            self.queue.add(key)
+
+    async def _first_looks(self, resting: set[Key]) -> None:
+        """Look at what seems to be at rest, many at a time; whatever is not goes to the queue."""
+        try:
+            async for page in self._pages(BATCH):
+                for batch in _by_namespace(item for item in page if _key(item) in resting):
+                    found = await self.reconciler.at_rest(batch)
+                    for key, after in found.items():
+                        resting.discard(key)
+                        if after is not None:
+                            self.queue.add(key, after)
+        except Exception as error:  # noqa: BLE001 - an ordinary pass for each does the same, one by one
+            logger.warning("could not look at many resources together: %r", error)
+        for key in resting:
+            self.queue.add(key)
+
+    async def _pages(self, size: int | None = None, *, metadata_only: bool = False) -> AsyncIterator[list[Manifest]]:
         for namespace in self._namespaces or (None,):
-            listing = await self._client.list(MODEL_DEPLOYMENT, namespace, metadata_only=metadata_only)
-            found += listing.items
-        return found
+            pages = self._client.pages(MODEL_DEPLOYMENT, namespace, metadata_only=metadata_only, size=size)
+            async for page in pages:
+                yield list(page.items)
 
     async def _resync(self) -> None:
         """Kopf tells of no deletion that fell into a gap of its watch; find such ghosts, slowly."""
         while True:
             await asyncio.sleep(RESYNC)
             try:
-                exist = {_key(item) for item in await self._all(metadata_only=True)}
+                exist = {_key(item) async for page in self._pages(metadata_only=True) for item in page}
             except ApiError as error:
                 logger.warning("could not list ModelDeployments: %s", error)
                 continue
@@ -277,6 +312,22 @@ def _face(resource: Manifest) -> str:
     metadata = resource["metadata"]
     said = (metadata.get("annotations") or {}).get(COMMANDS)
     return digest([metadata.get("uid"), metadata.get("generation"), metadata.get("deletionTimestamp"), said], 16)
+
+
+def _by_namespace(items: Iterable[Manifest]) -> list[list[Manifest]]:
+    found: dict[str, list[Manifest]] = {}
+    for item in items:
+        found.setdefault(_key(item)[0], []).append(item)
+    return list(found.values())
+
+
+def _seems_at_rest(resource: Manifest) -> bool:
+    status = resource.get("status") or {}
+    return (
+        not status.get("rollout")
+        and status.get("phase") in RESTING
+        and status.get("observedGeneration") == resource["metadata"].get("generation")
+    )
 
 
 def _status_hash(resource: Manifest) -> str:

@@ -31,7 +31,8 @@ from seatrial.cluster.events import Poster
 from seatrial.cluster.index import Index, Key
 from seatrial.cluster.ledger import Ledger
 from seatrial.cluster.observe import Observer, View
-from seatrial.cluster.status import store
+from seatrial.cluster.parse import Parent
+from seatrial.cluster.status import stands, store
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import (
     Answers,
@@ -42,7 +43,7 @@ from seatrial.core.questions import (
     MetricQuestion,
     Questions,
 )
-from seatrial.core.state import Installation
+from seatrial.core.state import Installation, Manifest
 from seatrial.runtime.preflight import Preflight
 from seatrial.runtime.queue import AgainError
 from seatrial.runtime.telemetry import Telemetry
@@ -163,6 +164,32 @@ class Reconciler:
             return "incomplete", None
         wake_in = decided.wake_in.total_seconds() if decided.wake_in is not None else None
         return ("wrote" if outcome.changed or stored else "rest"), self._next(key, outcome.changed, wake_in)
+
+    async def at_rest(self, resources: Sequence[Manifest]) -> dict[Key, float | None]:
+        """Of resources of one namespace that were just listed, those at which nothing is to be done.
+
+        With them, when they want to be looked at next. This is for the start, where a thousand resources at
+        rest would cost a thousand live looks: a few LISTs serve many. Nothing is written on the strength of
+        it; whatever is not plainly at rest is left to an ordinary pass.
+        """
+        found: dict[Key, float | None] = {}
+        gateways: dict[Parent, str] = {}
+        for raw in await self._observer.read_many(resources):
+            view = await self._observer.view(raw, gateways)
+            now = self._clock()
+            if view.observed.deleting or ask(view.observed, now, self._installation) != Questions():
+                continue
+            decided = plan(view.observed, Answers(), now, self._installation)
+            outcome = self._applier.settled(view, decided)
+            if outcome is None or decided.events:
+                continue
+            status = after_apply(decided, outcome, now)
+            if not stands(view.resource, status):
+                continue
+            self._telemetry.passed("rest", 0.0)
+            self._telemetry.stored(view.key, view.observed.status, status)
+            found[view.key] = decided.wake_in.total_seconds() if decided.wake_in is not None else None
+        return found
 
     def _next(self, key: Key, changed: bool, wake_in: float | None) -> float | None:
         """After a write that changes the picture, look again; slower where that never ends."""
