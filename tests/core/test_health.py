@@ -27,7 +27,11 @@ def pod(**changes: object) -> Pod:
     [
         ((pod(restarts=1),), None, ""),
         ((pod(restarts=1), pod(name="iris-2", restarts=1)), BackReason.PODS_FAILED, "restarted 2 times (limit 2)"),
-        ((pod(restarts=3, last_exit="exit code 1 (Error): boom"),), BackReason.PODS_FAILED, "last exit code 1 (Error): boom"),
+        (
+            (pod(restarts=3, last_exit="exit code 1 (Error): boom"),),
+            BackReason.PODS_FAILED,
+            "last exit code 1 (Error): boom",
+        ),
         ((pod(oom_kills=1),), BackReason.PODS_FAILED, "pod iris-1 was killed for memory"),
         ((pod(), pod(name="iris-2", image_ids=("x@sha256:2",))), BackReason.IMAGE_MOVED, "2 different images"),
         ((pod(), pod(name="iris-2", image_ids=("",))), None, ""),

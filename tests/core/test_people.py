@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatrial.api.status import Phase
+from seatrial.build.names import COMMANDS
 from seatrial.core.commands import Action
 from tests.sim.world import Behaviour, World, settled
 
@@ -83,3 +84,12 @@ def test_a_command_is_obeyed_once_however_often_it_is_read() -> None:
     world.command(Action.RETRY, new)
     world.run(60)
     assert world.status.candidate == new, "the old abort, still in the annotation, does not strike again"
+
+
+def test_a_line_that_cannot_be_read_is_told_of_once() -> None:
+    world = serving()
+    world.resource["metadata"]["annotations"][COMMANDS] = "please abort it"
+    world.run(30)
+    world.step()
+    assert len(refusals(world)) == 1
+    assert "is not a command" in refusals(world)[0]

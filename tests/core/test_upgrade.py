@@ -16,9 +16,7 @@ from tests.sim.world import World, settled
 
 
 def generations(world: World) -> dict[str, int]:
-    return {
-        ref.name: obj["metadata"]["generation"] for ref, obj in world.objects.items() if ref.kind == "Deployment"
-    }
+    return {ref.name: obj["metadata"]["generation"] for ref, obj in world.objects.items() if ref.kind == "Deployment"}
 
 
 def templates(world: World) -> dict[str, Manifest]:

@@ -187,7 +187,8 @@ def _await(p: Pass, status: Status, rollout: Rollout, name: str) -> Status:
 
 def verdicts(status: Status) -> str:
     """All checks in one sentence."""
-    return "; ".join(check.message for check in status.checks if check.message) or "pods healthy, no metric checks"
+    said = "; ".join(check.message for check in status.checks if check.message)
+    return said or ("waiting for the first look" if status.checks else "pods healthy, no metric checks")
 
 
 def goal(p: Pass, status: Status, rollout: Rollout) -> int:

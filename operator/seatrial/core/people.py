@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seatrial.api.status import BackReason, Outcome, OverlayKind, Paused, Status
+from seatrial.build.names import COMMANDS
+from seatrial.build.revision import digest
 from seatrial.core import canary, trial
-from seatrial.core.commands import Action, Command, parse
+from seatrial.core.commands import Action, Command, parse, problems
 from seatrial.core.passing import Pass
 
 REMEMBERED = 16
@@ -26,9 +28,17 @@ def obey(p: Pass, status: Status) -> Status:
             status = _ACTIONS[command.action](p, status, command)
         except RefusedError as why:
             p.event("CommandRefused", f"{command.action} by {command.by} is refused: {why}", "Warning")
-        done = [command.nonce, *status.commands][:REMEMBERED]
-        status = status.model_copy(update={"commands": done})
+        status = _done(status, command.nonce)
+    for problem in problems(p.observed.commands):
+        told = digest(problem, 12)  # the line has no nonce to go by: it is told of once by what is wrong with it
+        if told not in status.commands:
+            p.event("CommandRefused", f"a line of the annotation {COMMANDS} is not a command: {problem}", "Warning")
+            status = _done(status, told)
     return status
+
+
+def _done(status: Status, nonce: str) -> Status:
+    return status.model_copy(update={"commands": [nonce, *status.commands][:REMEMBERED]})
 
 
 def _on_trial(status: Status, command: Command) -> None:

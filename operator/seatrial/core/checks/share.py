@@ -320,8 +320,8 @@ def fold(
             return unanswered(stored, situation, Outcome.NO_DATA, tally.message)
         tallies[sample.side] = tally
     caveat = _unseen_pod(samples[0], end) if preset.source is MetricSource.RUNTIME else ""
-    added = _added(stored, situation, Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally())))
-    return added.model_copy(update={"slower_than": edge, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
+    counted = added(stored, situation, Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally())))
+    return counted.model_copy(update={"slower_than": edge, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
 
 
 def _not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, end: float) -> str | None:
@@ -440,7 +440,8 @@ def _quantile(counts: Mapping[float, float], edges: Sequence[float], q: float) -
     return edges[-1]
 
 
-def _added(stored: CheckStatus, situation: Situation, new: Arms) -> CheckStatus:
+def added(stored: CheckStatus, situation: Situation, new: Arms) -> CheckStatus:
+    """The evidence with one look's counts in it."""
     now = milliseconds(situation.now)
     since = stored.block_since
     if since is None:
@@ -511,14 +512,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
         return stored
     terms = terms_of(check)
     subject = _subject(check, stored)
-    for where, arms in (
-        ("at this weight", stored.step),
-        ("in the last five minutes", stored.recent),
-        ("in the last ten minutes", _plus(stored.recent, stored.previous)),
-        ("in the whole trial", stored.trial),
-    ):
-        if (sentence := _failure(terms, _evidence(arms), situation, where)) is not None:
-            return verdict(stored, situation, Outcome.FAIL, f"{subject} {sentence}: fail")
+    if (sentence := failure(terms, stored, situation)) is not None:
+        return verdict(stored, situation, Outcome.FAIL, f"{subject} {sentence}: fail")
     evidence = _evidence(stored.trial if situation.last else stored.step)
     weight = 1.0 if situation.last else float(situation.weight) / 100.0
     compare = situation.concurrent or (situation.last and terms.ceiling is None and evidence.base_total > 0)
@@ -546,6 +541,25 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     return verdict(
         stored, situation, Outcome.INCONCLUSIVE, f"{said}: {_missing(terms, evidence, weight, situation, compare)}"
     )
+
+
+def failure(terms: Terms, stored: CheckStatus, situation: Situation) -> str | None:
+    """Why the evidence is a failure; None where it is not. Any of its four views is enough."""
+    views = (
+        ("at this weight", stored.step),
+        ("in the last five minutes", stored.recent),
+        ("in the last ten minutes", _plus(stored.recent, stored.previous)),
+        ("in the whole trial", stored.trial),
+    )
+    seen: list[_Evidence] = []
+    for where, arms in views:
+        evidence = _evidence(arms)
+        if evidence in seen:
+            continue  # in the first minutes all four are the same
+        seen.append(evidence)
+        if (sentence := _failure(terms, evidence, situation, where)) is not None:
+            return sentence
+    return None
 
 
 def _failure(terms: Terms, seen: _Evidence, situation: Situation, where: str) -> str | None:
