@@ -49,7 +49,7 @@ async def test_admission_that_answers_differently_each_time_is_given_up(fake: Fa
 def test_a_person_who_edits_now_and_then_is_put_right_each_time() -> None:
     page = Page("uid")
     for minute in range(50):
-        page.note("Service/a", "intent", "live", minute * 60.0, repair=True)
+        page.note("Service/a", "intent", "live", minute * 60.0, repair=True, before=None)
     assert not page.contested("Service/a", 50 * 60.0)
 
 
@@ -57,7 +57,7 @@ def test_whoever_fights_is_left_alone_for_a_while() -> None:
     page = Page("uid")
     for second in range(REPAIRS + 1):
         assert not page.contested("Service/a", float(second))
-        page.note("Service/a", "intent", "live", float(second), repair=True)
+        page.note("Service/a", "intent", "live", float(second), repair=True, before=None)
     assert page.contested("Service/a", 30.0)
     assert not page.contested("Service/a", 30.0 + TRUCE)
     assert not page.contested("Service/a", 31.0 + TRUCE)
@@ -67,5 +67,5 @@ def test_whoever_fights_is_left_alone_for_a_while() -> None:
 def test_one_new_default_is_no_contest(answers: list[str]) -> None:
     page = Page("uid")
     for at, live in enumerate(answers):
-        page.note("Service/a", "intent", live, at * 100.0, repair=False)
+        page.note("Service/a", "intent", live, at * 100.0, repair=False, before=page.written.get("Service/a"))
     assert not page.contested("Service/a", 1000.0)

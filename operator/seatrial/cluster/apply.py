@@ -183,9 +183,9 @@ class Applier:
     ) -> None:
         answer.setdefault("kind", ref.kind)
         state.objects[ref] = answer
-        live = fingerprint(answer)
+        live, before = fingerprint(answer), state.written.get(str(ref))
         state.written[str(ref)] = Written(ref=str(ref), intent=intent, live=live)
-        state.page.note(str(ref), intent, live, self._clock(), repair=repair)
+        state.page.note(str(ref), intent, live, self._clock(), repair=repair, before=before)
         state.changed = state.changed or moved
         if repair:
             state.repaired.append(ref)

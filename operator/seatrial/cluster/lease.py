@@ -77,6 +77,8 @@ class Lease:
         """Who holds it, as last read."""
         self.leading = False
         """Whether we do."""
+        self.problem = ""
+        """Why the last attempt failed, or empty."""
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait to lead, then work; the work is cancelled when the Lease cannot be renewed.
@@ -130,18 +132,25 @@ class Lease:
         """Take or renew, within a time; whether it is ours now."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._try()
+                held = await self._try()
+                self.problem = ""
+                return held
         except Conflict:
             return False
         except NotAllowed as error:
-            logger.error("the operator may not use its Lease: %s", error)  # noqa: TRY400 - the stack says nothing
+            self._complain(f"the operator may not use its Lease: {error}")
         except NotFound:
-            logger.error(  # noqa: TRY400 - the stack says nothing
-                "namespace %s does not exist: create it, or choose another with --lease-namespace", self._namespace
+            self._complain(
+                f"namespace {self._namespace} does not exist: create it, or choose another with --lease-namespace"
             )
         except (ApiError, TimeoutError, KeyError, TypeError, ValueError) as error:
-            logger.warning("attempt for Lease %s/%s failed: %r", self._namespace, self._name, error)
+            self._complain(f"the attempt for Lease {self._namespace}/{self._name} failed: {error!r}")
         return False
+
+    def _complain(self, problem: str) -> None:
+        """Say what is wrong, once for as long as it stays the same."""
+        logger.log(logging.DEBUG if problem == self.problem else logging.ERROR, "%s", problem)
+        self.problem = problem
 
     async def _try(self) -> bool:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

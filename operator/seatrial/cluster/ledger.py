@@ -27,8 +27,6 @@ class Contest:
     """How our writes of one object fared while its intent stayed the same."""
 
     intent: str
-    live: str
-    """Fingerprint of the latest answer."""
     rewrites: int = 0
     """Answers that differed from the one before, for the same intent."""
     repairs: tuple[float, ...] = ()
@@ -53,17 +51,19 @@ class Page:
             return dict(self.written)
         return {entry.ref: entry for entry in stored} | self.written
 
-    def note(self, ref: str, intent: str, live: str, now: float, *, repair: bool) -> None:
-        """A write was answered."""
+    def note(self, ref: str, intent: str, live: str, now: float, *, repair: bool, before: Written | None) -> None:
+        """A write was answered; `before` is what was known of the object until now."""
         self.written[ref] = Written(ref=ref, intent=intent, live=live)
-        before = self.contests.get(ref)
-        if before is None or before.intent != intent:
-            self.contests[ref] = Contest(intent, live, repairs=(now,) if repair else ())
+        contest = self.contests.get(ref)
+        if contest is None or contest.intent != intent:
+            contest = Contest(intent)
+        rewritten = before is not None and before.intent == intent and before.live != live
+        if not repair and not rewritten:
             return
-        repairs = (*(at for at in before.repairs if now - at < WINDOW), *((now,) if repair else ()))
-        rewrites = before.rewrites + (live != before.live)
+        repairs = (*(at for at in contest.repairs if now - at < WINDOW), *((now,) if repair else ()))
+        rewrites = contest.rewrites + rewritten
         lost = rewrites >= REWRITES or len(repairs) > REPAIRS
-        self.contests[ref] = Contest(intent, live, rewrites, repairs, now if lost else None)
+        self.contests[ref] = Contest(intent, rewrites, repairs, now if lost else None)
 
     def contested(self, ref: str, now: float) -> bool:
         """Whether we gave up writing this object, for now."""
@@ -97,3 +97,13 @@ class Ledger:
     def drop(self, key: tuple[str, str]) -> None:
         """The resource is gone."""
         self._pages.pop(key, None)
+
+    def stored(self, key: tuple[str, str]) -> None:
+        """Status holds everything that was written: nothing of it needs to be kept here as well."""
+        page = self._pages.get(key)
+        if page is None:
+            return
+        page.written.clear()
+        page.complete = False
+        if not page.contests:
+            del self._pages[key]

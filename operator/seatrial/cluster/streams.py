@@ -99,7 +99,6 @@ class Stream:
                 if not version:
                     version = await self._list()
                 version = await self._watch(version)
-                self._failures = 0
             except NotFound:
                 version = ""
                 if not self.problem:
@@ -160,6 +159,7 @@ class Stream:
             async for event in stream:
                 self._alive()
                 self.problem = ""
+                self._failures = 0
                 version = str(event.object["metadata"]["resourceVersion"])
                 if event.type == "DELETED":
                     seen = self._seen.pop(str(event.object["metadata"]["uid"]), None)
@@ -170,8 +170,11 @@ class Stream:
             # Cut in the middle: go on from the last version that was read.
             logger.debug("the watch of %s was cut: %s", self.name, error)
             self._failures += 1
-            await asyncio.sleep(min(LAST_RETRY, FIRST_RETRY * self._failures) * random.uniform(0.8, 1.2))
+            self._alive()
+            delay = min(LAST_RETRY, FIRST_RETRY * 2 ** min(self._failures - 1, 8))
+            await asyncio.sleep(delay * random.uniform(0.8, 1.2))
             return version
+        self._failures = 0
         self._alive()
         return version
 

@@ -20,7 +20,7 @@ from seatrial.metrics.source import PrometheusSource
 from seatrial.runtime import logs
 from seatrial.runtime.endpoints import Endpoints
 from seatrial.runtime.operator import Operator
-from seatrial.runtime.reconcile import MetricSource, NoSource
+from seatrial.runtime.reconcile import NoSource
 from seatrial.runtime.settings import Settings, SettingsError, from_args
 from seatrial.runtime.telemetry import Telemetry
 
@@ -60,6 +60,7 @@ async def _lead(settings: Settings, client: Client, telemetry: Telemetry) -> int
     installation = installation_of(settings)
     loop = asyncio.get_running_loop()
     stop_once: list[Callable[[], None]] = []
+    source = source_of(settings, telemetry)
 
     def install_signals() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -70,7 +71,7 @@ async def _lead(settings: Settings, client: Client, telemetry: Telemetry) -> int
         client,
         settings,
         installation,
-        source_of(settings, telemetry),
+        source,
         telemetry,
         on_spawned=install_signals,
     )
@@ -80,7 +81,7 @@ async def _lead(settings: Settings, client: Client, telemetry: Telemetry) -> int
         if lease.leading:
             return operator.ready()
         # Standing by is ready: there is nothing better this process could do.
-        return [] if lease.holder else ["the Lease has not been read yet"]
+        return [] if lease.holder else [lease.problem or "the Lease has not been read yet"]
 
     endpoints = Endpoints(alive=operator.alive, ready=ready, metrics=telemetry.render)
     try:
@@ -88,6 +89,7 @@ async def _lead(settings: Settings, client: Client, telemetry: Telemetry) -> int
     except OSError as error:
         logger.error("cannot listen: %s; choose other ports with --probe-port and --metrics-port", error)  # noqa: TRY400
         await endpoints.close()
+        source.close()
         return UNUSABLE
     logger.info(
         "seatrial %s, API server %s, watching %s, Lease in %s, Prometheus %s, default Gateway %s",
@@ -124,6 +126,7 @@ async def _lead(settings: Settings, client: Client, telemetry: Telemetry) -> int
         return FAILED
     finally:
         await endpoints.close()
+        source.close()
 
 
 def installation_of(settings: Settings) -> Installation:
@@ -137,7 +140,7 @@ def installation_of(settings: Settings) -> Installation:
     )
 
 
-def source_of(settings: Settings, telemetry: Telemetry) -> MetricSource:
+def source_of(settings: Settings, telemetry: Telemetry) -> PrometheusSource | NoSource:
     """Where metrics come from."""
     if not settings.prometheus_url:
         return NoSource()

@@ -71,6 +71,9 @@ class NoSource:
         missing = Failure("no Prometheus is set: start the operator with --prometheus-url")
         return {question.key: missing for question in questions}, None
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
 
 def now_utc() -> datetime:
     """The clock; whole milliseconds, as status stores them."""
@@ -106,7 +109,7 @@ class Reconciler:
         self._poster = Poster(client, instance=instance)
         self.preflight = Preflight(client, wake)
         self._wrote: defaultdict[Key, int] = defaultdict(int)
-        self._said: dict[Key, tuple[str, ...]] = {}
+        self._said: dict[Key, tuple[int, ...]] = {}
         self.expected: dict[Key, str] = {}
         """Hash of the status that was stored last, to know our own write when the watch brings it back."""
 
@@ -149,13 +152,14 @@ class Reconciler:
         decided = plan(observed, answers, now, self._installation)
         for note in decided.notes:
             # A sentence is news once; a pass that comes to the same one again says it only to who asks.
-            news = note not in self._said.get(key, ())
+            news = hash(note) not in self._said.get(key, ())
             logger.log(logging.INFO if news else logging.DEBUG, "%s", note, extra=_about(key))
-        self._said[key] = decided.notes
+        self._said[key] = tuple(hash(note) for note in decided.notes)
         outcome = await self._applier.apply(view, decided)
         status = after_apply(decided, outcome, now)
         self.expected[key] = digest(status.wire(), 16)
         stored = await store(self._client, view.resource, status)
+        self._ledger.stored(key)
         self._telemetry.stored(key, observed.status, status)
         if decided.events:
             self._telemetry.decided(event.reason for event in decided.events)

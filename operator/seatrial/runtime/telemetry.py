@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from seatrial import __version__
 from seatrial.api.status import HistoryEntry, Status
@@ -19,6 +21,34 @@ TRIAL_SECONDS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400,
 
 # A second series for every counter, with the time of its first increment, helps nobody here.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+Shown = tuple[str, float, tuple[tuple[str, bool], ...]]
+"""Phase, weight and conditions of a resource."""
+
+
+class _Resources(Collector):
+    """Series of every resource, made when somebody scrapes: a gauge object for each would take ten times as much."""
+
+    def __init__(self, shown: Mapping[Key, Shown]) -> None:
+        self._all = shown
+
+    def collect(self) -> Iterable[Metric]:
+        """Weight, phase and conditions."""
+        who = ["namespace", "name"]
+        weight = GaugeMetricFamily(
+            "seatrial_candidate_weight_percent", "Live requests confirmed to go to the candidate.", labels=who
+        )
+        phase = GaugeMetricFamily("seatrial_phase", "1 for the phase the resource is in.", labels=[*who, "phase"])
+        condition = GaugeMetricFamily(
+            "seatrial_condition", "1 where the condition is True, 0 where it is not.", labels=[*who, "type"]
+        )
+        for key, (phase_now, weight_now, conditions) in self._all.items():
+            weight.add_metric(key, weight_now)
+            phase.add_metric([*key, phase_now], 1)
+            for kind, holds in conditions:
+                condition.add_metric([*key, kind], 1 if holds else 0)
+        return [weight, phase, condition]
 
 
 class Telemetry:
@@ -55,21 +85,8 @@ class Telemetry:
         self._trial_seconds = Histogram(
             "seatrial_trial_seconds", "How long trials took.", ["outcome"], buckets=TRIAL_SECONDS, registry=registry
         )
-        self._weight = Gauge(
-            "seatrial_candidate_weight_percent",
-            "Live requests confirmed to go to the candidate.",
-            ["namespace", "name"],
-            registry=registry,
-        )
-        self._phase = Gauge(
-            "seatrial_phase", "1 for the phase the resource is in.", ["namespace", "name", "phase"], registry=registry
-        )
-        self._condition = Gauge(
-            "seatrial_condition",
-            "1 where the condition is True, 0 where it is not.",
-            ["namespace", "name", "type"],
-            registry=registry,
-        )
+        self._shown: dict[Key, Shown] = {}
+        self.registry.register(_Resources(self._shown))
         self._api = Counter(
             "seatrial_api_requests_total",
             "Requests to the API server; code 0 is no answer.",
@@ -89,7 +106,6 @@ class Telemetry:
         self._prometheus_seconds = Histogram(
             "seatrial_prometheus_request_seconds", "Requests to Prometheus.", buckets=SECONDS, registry=registry
         )
-        self._shown: dict[Key, tuple[str, frozenset[str]]] = {}
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""
@@ -135,32 +151,15 @@ class Telemetry:
         for entry in after.history:
             if (entry.revision, entry.ended) not in known:
                 self._ended(entry)
-        namespace, name = key
         weight = float(after.weight) if after.weight.replace(".", "", 1).isdigit() else 0.0
-        self._weight.labels(namespace, name).set(weight)
-        shown = self._shown.get(key)
-        phase = str(after.phase)
-        if shown is not None and shown[0] != phase:
-            self._phase.remove(namespace, name, shown[0])
-        self._phase.labels(namespace, name, phase).set(1)
-        for condition in after.conditions:
-            self._condition.labels(namespace, name, condition.type).set(1 if condition.status == "True" else 0)
-        types = frozenset(condition.type for condition in after.conditions)
-        for gone in (shown[1] if shown is not None else frozenset()) - types:
-            self._condition.remove(namespace, name, gone)
-        self._shown[key] = (phase, types)
+        conditions = tuple((condition.type, condition.status == "True") for condition in after.conditions)
+        self._shown[key] = (str(after.phase), weight, conditions)
         self._resources.set(len(self._shown))
 
     def forget(self, key: Key) -> None:
         """A resource is gone, and its series with it."""
-        shown = self._shown.pop(key, None)
+        self._shown.pop(key, None)
         self._resources.set(len(self._shown))
-        if shown is None:
-            return
-        self._weight.remove(*key)
-        self._phase.remove(*key, shown[0])
-        for kind in shown[1]:
-            self._condition.remove(*key, kind)
 
     def _ended(self, entry: HistoryEntry) -> None:
         self._trials.labels(str(entry.outcome), entry.reason).inc()
