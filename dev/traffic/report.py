@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -69,6 +70,11 @@ class Loss:
     after: float
     """Seconds from the moment it was due."""
 
+    def text(self) -> str:
+        """For a person."""
+        clock = time.strftime("%H:%M:%S", time.gmtime(self.at)) + f"{self.at % 1:.3f}"[1:]
+        return f"  {clock} lost {self.kind} by {self.revision or 'nobody'} after {self.after:.3f} s: {self.detail}"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -128,5 +134,5 @@ class Report:
             f"latency   {spread}",
             f"revisions {who or 'none'}",
         ]
-        lines += [f"  lost {loss.kind} after {loss.after:.3f} s: {loss.detail}" for loss in self.losses[:10]]
+        lines += [loss.text() for loss in self.losses[:10]]
         return "\n".join(lines)

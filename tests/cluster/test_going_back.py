@@ -93,9 +93,8 @@ def test_a_crash_loop_sends_it_back(model: Model) -> None:
         assert set(traffic.answers(1)) == {first}
     assert status["rejected"]["reason"] == "PodsFailed"
     assert "restart" in status["message"]
-    report = traffic.report
-    # What a pod takes with it when it dies under a request cannot be saved by anybody; it is little, and it ends.
-    assert report.lost_total <= report.sent // 50, report.text()
+    # Nobody can save what a pod takes with it when it dies. It was the candidate's share, for as long as that took.
+    lost_nothing(traffic.report, but=second)
     assert second not in model.weights()
 
 
