@@ -126,7 +126,7 @@ def test_large_counts_stay_exact() -> None:
     assert counted([one((0, 8e15), (10, 8e15 + 3))], 5, 15) == 3
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(some_pods(), looks())
 @example([Pod("p", -100.0, 500.0, 0.0, 15.0, (30.0,), (0, 0), (-50.0, 10.0), (5.0, 100.0))], [0.0, 29.0, 31.0, 400.0])
 def test_consecutive_looks_add_up_to_the_truth(pods: list[Pod], instants: list[float]) -> None:
@@ -144,7 +144,7 @@ def test_consecutive_looks_add_up_to_the_truth(pods: list[Pod], instants: list[f
         assert total == truth(pods, code, 0.0, 400.0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(some_pods(), looks())
 def test_pods_of_unknown_age_never_add_a_request_that_was_not_answered(pods: list[Pod], instants: list[float]) -> None:
     """Counting from where it is possible may leave something out, and invents nothing."""

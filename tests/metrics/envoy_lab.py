@@ -1,7 +1,7 @@
 """What a real Envoy counts, case by case: `python tests/metrics/envoy_lab.py ENVOY [RECORDING]`.
 
 One cluster for each way a request can end, named as Envoy Gateway names the backends of a route. Prints a table
-of requests sent and requests counted; the table of `docs/adr/0011-what-the-gateway-counts.md` is its output.
+of requests sent and requests counted; the table of `docs/adr/0012-what-the-gateway-counts.md` is its output.
 
 With RECORDING, the two backends of one route are then sent known numbers of requests, errors and slow ones, and
 Envoy's page is kept before and after: RECORDING-before.prom and RECORDING-after.prom.
