@@ -63,13 +63,14 @@ def bring_up(name: str) -> cluster.Cluster:
     """A cluster with the operator and the model's images in it."""
     found = cluster.up(name)
     log = cache_dir() / "logs" / "demo.log"
-    with step("the operator's image and its chart", 30):
-        built = subprocess.run(
-            [sys.executable, "requirements/image.py", "build"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
-        )
-        if built.returncode != 0:
-            raise DevError("The operator's image could not be built; the reason is above.")
-        archive = Path(built.stdout.strip().splitlines()[-1])
+    # The operator's image says its own progress.
+    built = subprocess.run(
+        [sys.executable, "requirements/image.py", "build"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if built.returncode != 0:
+        raise DevError("The operator's image could not be built; the reason is above.")
+    archive = Path(built.stdout.strip().splitlines()[-1])
+    with step("the operator, by its chart, and the model's images", 25):
         if found.provider == "named":
             say("a cluster of yours has to be able to pull localhost/seatrial and localhost/demo-model")
         else:
