@@ -25,7 +25,7 @@ demo: ## The main job on a real cluster: four versions of a model, two sent back
 .PHONY: check
 check: lint ## What needs no cluster, in seconds: lint, types, layers, unit and chart tests
 	$(SAY) 'tests without a cluster'
-	@$(BIN)/pytest -q -m 'not contract and not cluster' $(ARGS)
+	@SEATRIAL_TESTS=quick $(BIN)/pytest -q -m 'not contract and not cluster' $(ARGS)
 
 .PHONY: test
 test: lint ## Everything: check, a real API server, a real cluster (minutes; the first run builds the cluster's parts)

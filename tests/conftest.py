@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
+
+QUICK = os.environ.get("SEATRIAL_TESTS") == "quick"
+"""`make check` looks at fewer examples and seeds; `make test` at all of them."""
+
+# Without a deadline: how long an example takes says more of the machine than of the code.
+settings.register_profile("seatrial", deadline=None, max_examples=20 if QUICK else 100)
+settings.load_profile("seatrial")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
