@@ -142,7 +142,7 @@ class Operator:
         """SIGKILL to the operator's process, as the kernel does when memory is short: nothing is tidied up."""
         pod = self.pods()[0]
         uid = pod["metadata"]["uid"]
-        pids = _processes_of(uid)
+        pids = processes_of(uid)
         if pids:
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
@@ -195,7 +195,7 @@ def _version() -> str:
     return __version__
 
 
-def _processes_of(pod_uid: str) -> list[int]:
+def processes_of(pod_uid: str) -> list[int]:
     """Processes of this machine that run the operator in a pod."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
