@@ -291,6 +291,9 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise Unreachable(f"{what}: {error!r}") from error
         finally:
+            # A watch is left in the middle: no farewell of TLS, which would outlive whoever waits for our end.
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()
             response.close()
 
     async def serves(self, kind: Kind) -> bool:

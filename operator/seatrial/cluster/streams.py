@@ -128,20 +128,22 @@ class Stream:
     async def _list(self) -> str:
         """Read everything; what changed or went since the last time wakes its owner."""
         spec = self.spec
-        listing = await self.client.list(
-            spec.kind, self.namespace, selector=spec.selector, metadata_only=spec.metadata_only
-        )
         gone = dict(self._seen)
-        for item in listing.items:
-            gone.pop(str(item["metadata"]["uid"]), None)
-            self._note(item)
+        version = ""
+        async for page in self.client.pages(
+            spec.kind, self.namespace, selector=spec.selector, metadata_only=spec.metadata_only
+        ):
+            version = page.resource_version
+            for item in page.items:
+                gone.pop(str(item["metadata"]["uid"]), None)
+                self._note(item)
         for uid, seen in gone.items():
             del self._seen[uid]
             self._wake(seen.keys)
         self._alive()
         self.problem = ""
         self.listed.set()
-        return listing.resource_version
+        return version
 
     async def _watch(self, version: str) -> str:
         spec = self.spec
@@ -193,6 +195,9 @@ class Stream:
         self._seen.clear()
 
     def _wake(self, keys: Iterable[Key]) -> None:
+        if not self.listed.is_set():
+            # Before the first list is read nobody has looked at anything, and everybody will.
+            return
         for key in keys:
             self.wake(key)
 
