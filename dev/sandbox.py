@@ -160,13 +160,14 @@ def _launch(state: Path, part: Slice) -> None:
     inside = ["nsenter", f"--net={net.NAMESPACES / part.name}"]
     fresh = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts"]
     with open(state / "logs" / "node.log", "ab") as log:
-        subprocess.Popen(
-            [*inside, *fresh, sys.executable, "-m", "dev.node", str(state)],
+        # The node outlives us, so it is nobody's child to wait for.
+        subprocess.run(
+            ["setsid", "--fork", *inside, *fresh, sys.executable, "-m", "dev.node", str(state)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=Path(__file__).parent.parent,
-            start_new_session=True,
+            check=True,
         )
 
 
