@@ -262,6 +262,8 @@ class Rollout(Model):
     """Since when this step's clock stands still."""
     looked_at: Time | None = None
     """Counters are folded in up to this instant."""
+    scrape_interval: Duration | None = None
+    """Time between two scrapes, as the samples of the latest look showed it."""
     unready_since: Time | None = None
     """Since when the candidate has fewer ready pods than it needs."""
     unready_excused: Duration = timedelta(0)

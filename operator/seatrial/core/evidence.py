@@ -12,8 +12,8 @@ from seatrial.core.passing import Pass
 from seatrial.core.questions import MetricQuestion
 from seatrial.core.traffic import parts, slot_of, weight_of
 
-DEFAULT_SCRAPE = 15.0
-"""Seconds between scrapes until samples have shown the real figure."""
+DEFAULT_SCRAPE = timedelta(seconds=15)
+"""Time between scrapes until samples have shown the real figure."""
 SETTLE_SCRAPES = 2
 CONCURRENT = parts(1)
 """Stable counts as a control arm from one percent of the traffic on."""
@@ -55,8 +55,9 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
     """What a check has to know of the trial. `revision` is the candidate, on trial or about to be."""
     rollout = status.rollout
     confirmed_at = rollout.confirmed_at if rollout is not None else None
-    scrape = p.answers.scrape_interval or DEFAULT_SCRAPE
-    settle = timedelta(seconds=SETTLE_SCRAPES * scrape)
+    # As of the latest look: `ask` and `plan` of one pass have to see the same.
+    scrape = rollout.scrape_interval if rollout is not None else None
+    settle = SETTLE_SCRAPES * (scrape or DEFAULT_SCRAPE)
     stable_weight = weight_of(status.traffic, status.stable, confirmed=True)
     return checks.Situation(
         namespace=p.observed.namespace,
@@ -74,7 +75,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         start=p.now,
         now=p.now,
         interval=p.spec.analysis.interval,
-        scrape_interval=p.answers.scrape_interval,
+        scrape_interval=scrape.total_seconds() if scrape is not None else None,
     )
 
 
@@ -162,7 +163,9 @@ def look(p: Pass, status: Status) -> Status:
         status = opened
     have = {check.name: check for check in status.checks}
     judged = [_judge(p, status, check, have[check.name]) for check in wanted_checks(p) if check.name in have]
-    rollout = rollout.model_copy(update={"looked_at": p.now})
+    seen = p.answers.scrape_interval
+    scrape = timedelta(seconds=seen) if seen is not None else rollout.scrape_interval
+    rollout = rollout.model_copy(update={"looked_at": p.now, "scrape_interval": scrape})
     status = status.model_copy(update={"checks": judged, "rollout": rollout})
     p.looked = opened is not None
     _wake_for_next(p, rollout)
