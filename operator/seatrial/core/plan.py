@@ -236,9 +236,9 @@ def begin(p: Pass, status: Status) -> Status:
     answer = p.answers.dry_run
     if p.wanted not in p.observed.workloads:
         if answer is None or answer.failed:
-            p.note(
-                f"the API server could not be asked about the new template: {answer.failed if answer else 'no answer'}"
-            )
+            why = answer.failed if answer is not None else "no answer"
+            p.holding = f"the API server could not be asked about the new template: {why}"
+            p.note(p.holding)
             p.wake(STALLED_WAKE)
             return status
         if answer.refused:
