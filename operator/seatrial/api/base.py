@@ -89,7 +89,7 @@ def _parse_decimal(text: object) -> Decimal:
     if isinstance(text, Decimal):
         return text
     if not isinstance(text, str) or not re.match(DECIMAL_PATTERN, text):
-        raise ValueError(f"{text!r} is not a number written as a string, such as \"0.2\"")
+        raise ValueError(f'{text!r} is not a number written as a string, such as "0.2"')
     return Decimal(text)
 
 
