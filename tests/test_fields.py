@@ -175,7 +175,7 @@ def with_check(**check: Any) -> Spec:
     return spec
 
 
-QUERY = {"query": 'sum(score{$selector})', "max": "5"}
+QUERY = {"query": "sum(score{$selector})", "max": "5"}
 
 effect("spec.replicas", at("replicas", 3), lambda s: len(serving(s).pods))
 effect("spec.suspend", at("suspend", True), writes_after_an_edit)
@@ -250,9 +250,7 @@ effect(
     trial(Behaviour(errors=0.08), stable=Behaviour(errors=0.04))(phase),
 )
 effect("spec.analysis.checks[].slowerThan", at(f"{CHECK}.slowerThan", "1s"), trial(Behaviour(slow=0.5))(phase))
-effect(
-    "spec.analysis.checks[].query", at(f"{CHECK}.query", 'sum(other{$selector})'), trial(seconds=60)(selectors)
-)
+effect("spec.analysis.checks[].query", at(f"{CHECK}.query", "sum(other{$selector})"), trial(seconds=60)(selectors))
 effect("spec.analysis.checks[].min", at(f"{CHECK}.min", "2"), trial(seconds=60)(phase))
 effect("spec.analysis.checks[].max", at(f"{CHECK}.max", "0.5"), trial(seconds=60)(phase))
 effect("spec.analysis.checks[].onFail", at(f"{CHECK}.onFail", "Pause"), trial(Behaviour(errors=0.5))(phase))
