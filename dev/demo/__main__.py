@@ -171,7 +171,8 @@ def _live_view(here: cluster.Cluster) -> Iterator[None]:
     """`seatrial get -w` for as long as the act lasts, and a moment longer."""
     argv = [str(ground.BIN / "seatrial"), "get", MODEL, "-n", NAMESPACE, "-w", "--kubeconfig", str(here.kubeconfig)]
     sys.stdout.flush()
-    view = subprocess.Popen(argv)
+    # In a session of its own, or a Ctrl-C would reach it twice.
+    view = subprocess.Popen(argv, start_new_session=True)
     try:
         yield
         time.sleep(1.5)
