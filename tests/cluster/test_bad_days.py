@@ -54,7 +54,8 @@ def test_a_missing_gateway(model: Model) -> None:
     stalled = model.condition("Stalled")
     assert stalled["reason"] == "GatewayNotReady"
     assert "nowhere" in stalled["message"]
-    assert ("GatewayNotReady", stalled["message"]) in model.events()
+    # Events are posted once the status is stored, so a moment after it.
+    model.until("the event", lambda _: ("GatewayNotReady", stalled["message"]) in model.events())
     model.apply(model.spec(GENERATION=1))
     model.stable()
 

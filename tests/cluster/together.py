@@ -21,8 +21,9 @@ from tests.cluster.api import Api
 from tests.cluster.installed import Operator
 from tests.cluster.model import Model
 
-AT_ONCE = 4
-"""Each has a client of a hundred requests a second and a few pods; two cores carry four of them."""
+AT_ONCE = 3
+"""Each has a client of sixty requests a second and a few pods; beside these one test at a time has real MLServers,
+each start of which takes a core for three seconds. That is what two cores carry."""
 
 
 @dataclass
@@ -64,9 +65,12 @@ class Stage:
 
     def begin(self, items: Sequence[pytest.Function]) -> None:
         """Start all of them, a few at a time."""
-        pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="together")
-        self._futures = {item.nodeid: pool.submit(self._play, item) for item in items}
-        pool.shutdown(wait=False)
+        light, heavy = ThreadPoolExecutor(AT_ONCE), ThreadPoolExecutor(1)
+        for item in items:
+            pool = heavy if "screening" in item._fixtureinfo.argnames else light
+            self._futures[item.nodeid] = pool.submit(self._play, item)
+        light.shutdown(wait=False)
+        heavy.shutdown(wait=False)
 
     def has(self, item: pytest.Item) -> bool:
         """Whether it was begun."""
