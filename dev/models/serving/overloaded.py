@@ -11,8 +11,8 @@ import math
 import time
 from typing import Any
 
-from mlserver.errors import MLServerError  # type: ignore[import-not-found]
-from mlserver_sklearn import SKLearnModel  # type: ignore[import-not-found]
+from mlserver.errors import MLServerError
+from mlserver_sklearn import SKLearnModel
 
 CAPACITY = 10.0
 """Requests a second that the cache keeps up with."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mlserver_sklearn import SKLearnModel  # type: ignore[import-not-found]
+from mlserver_sklearn import SKLearnModel
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
