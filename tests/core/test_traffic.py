@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.api.status import PARTS, Accepted, Slots, Split, TrafficStatus
+from seatrial.build.route import Slot
 from seatrial.core.state import Backend, Route
 from seatrial.core.traffic import (
     MINIMUM,
+    as_backends,
     drained,
     occupy,
     percent,
     read,
-    services,
     step_towards,
     vacate,
 )
@@ -33,10 +34,10 @@ def traffic(a: int, slots: Slots = BOTH) -> TrafficStatus:
 
 
 def route(model: TrafficStatus, *, generation: int = 1, accepted: bool = True) -> Route:
-    named = services("m", model.slots)
-    assert named is not None
-    backends = (Backend(named[0], model.wanted.a), Backend(named[1], model.wanted.b))
-    return Route(generation, backends, frozenset(named), accepted)
+    written = as_backends(model.slots, model.wanted)
+    assert written is not None
+    a, b = (Backend(f"m-{slot.revision}", slot.weight) for slot in written)
+    return Route(generation, (a, b), frozenset({a.service, b.service}), accepted)
 
 
 shares = st.one_of(st.sampled_from([0, 1, PARTS - 1, PARTS]), st.integers(0, PARTS))
@@ -132,9 +133,13 @@ def test_the_drain_counts_from_the_confirmed_zero() -> None:
     assert not drained(traffic(1), B, NOW + timedelta(hours=1), timedelta(seconds=30))
 
 
-def test_an_empty_slot_names_the_service_of_the_other() -> None:
-    assert services("m", Slots(b=B)) == (f"m-{B}", f"m-{B}")
-    assert services("m", Slots()) is None
+def test_an_empty_slot_lends_one_part_to_the_other() -> None:
+    """So that the proxies always know both backends."""
+    assert as_backends(Slots(b=B), Split(b=PARTS)) == (Slot(B, MINIMUM), Slot(B, PARTS - MINIMUM))
+    assert as_backends(Slots(a=A), Split(a=PARTS)) == (Slot(A, PARTS - MINIMUM), Slot(A, MINIMUM))
+    assert as_backends(BOTH, Split(a=PARTS)) == (Slot(A, PARTS), Slot(B, 0))
+    assert as_backends(Slots(), Split()) is None
+    assert as_backends(Slots(a=A), Split()) is None
 
 
 def test_a_third_revision_waits_for_a_free_slot() -> None:

@@ -405,7 +405,7 @@ class World:
         for old, new in zip(before["rules"][0]["backendRefs"], after["rules"][0]["backendRefs"], strict=False):
             if (old["weight"] == 0) != (new["weight"] == 0) and max(old["weight"], new["weight"]) > 1:
                 self.lost["direct step"] += 1
-            if old["name"] != new["name"] and old["weight"] > 0:
+            if old["name"] != new["name"] and max(old["weight"], new["weight"]) > 1:
                 self.lost["service changed under traffic"] += 1
 
     # -- clients --------------------------------------------------------------------------------------------------

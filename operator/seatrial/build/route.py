@@ -1,6 +1,7 @@
 """The HTTPRoute: rule 0 is live traffic for ever, with two backends from the first write on.
 
-Envoy names its clusters by the position of a backend in its rule, so a backend never changes its place.
+Envoy names its clusters by the position of a backend in its rule, so a backend never changes its place, and at
+rest both have a weight, so that Envoy always has both clusters.
 A filter on each backend gives each its own cluster, without which the two could not be told apart, and
 tells the caller which revision answered.
 """

@@ -6,15 +6,16 @@ import copy
 from typing import Any
 
 from seatrial.api.spec import ParentRef
-from seatrial.api.status import Slots, Status
+from seatrial.api.status import Status
 from seatrial.build.deployment import render, serving_port
 from seatrial.build.names import PORT, child_name
 from seatrial.build.record import record
-from seatrial.build.route import Slot, http_route
+from seatrial.build.route import http_route
 from seatrial.build.service import model_service, revision_service
 from seatrial.core import canary
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
+from seatrial.core.traffic import as_backends
 
 
 def parents(p: Pass) -> list[ParentRef]:
@@ -122,20 +123,16 @@ def _sized(deployment: Manifest, replicas: int) -> Manifest:
 
 
 def _route(p: Pass, status: Status) -> Manifest | None:
-    traffic = status.traffic
-    if traffic.slots == Slots() or traffic.wanted.a + traffic.wanted.b == 0 or p.observed.conflict:
-        return None
+    slots = as_backends(status.traffic.slots, status.traffic.wanted)
     attach = parents(p)
-    if not attach:
+    if slots is None or not attach or p.observed.conflict:
         return None
-    a, b = traffic.slots.a or traffic.slots.b, traffic.slots.b or traffic.slots.a
-    assert a is not None and b is not None
     return http_route(
         p.observed.name,
         p.observed.namespace,
         hostnames=p.spec.traffic.hostnames,
         parents=attach,
-        slots=(Slot(a, traffic.wanted.a), Slot(b, traffic.wanted.b)),
+        slots=slots,
     )
 
 

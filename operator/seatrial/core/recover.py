@@ -65,10 +65,12 @@ def _from_route(observed: Observed, known: set[str]) -> TrafficStatus | None:
     weights = Split(a=route.backends[0].weight, b=route.backends[1].weight)
     if weights.a + weights.b != PARTS or not {a, b} <= known:
         return None
-    if a == b:
-        slots = Slots(a=a) if weights.a else Slots(b=b)
-    else:
+    if a != b:
         slots = Slots(a=a, b=b)
+    elif weights.a >= weights.b:
+        slots, weights = Slots(a=a), Split(a=PARTS)
+    else:
+        slots, weights = Slots(b=b), Split(b=PARTS)
     return TrafficStatus(slots=slots, wanted=weights, confirmed=weights)
 
 

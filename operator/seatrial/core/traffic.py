@@ -2,7 +2,7 @@
 
 Three rules, each of which cost somebody requests (design, part 6):
 
-* A slot that carries traffic never changes its Service.
+* A slot that carries traffic never changes its Service; one part of a million is not traffic.
 * A backend goes from 0 up, and from anything down to 0, through one part of a million, each confirmed:
   the proxies learn of the backend before any real share depends on it.
 * A weight is believed only when every parent has accepted the route as it is, a dwell time ago.
@@ -17,6 +17,7 @@ from typing import Literal
 
 from seatrial.api.status import PARTS, Accepted, Slots, Split, TrafficStatus
 from seatrial.build.names import child_name
+from seatrial.build.route import Slot
 from seatrial.core.state import Route
 
 SlotName = Literal["a", "b"]
@@ -71,21 +72,30 @@ def highest(traffic: TrafficStatus, revision: str | None) -> int:
     return max(weight_of(traffic, revision, confirmed=c) for c in (True, False))
 
 
-def services(model: str, slots: Slots) -> tuple[str, str] | None:
-    """The Services the two backends name; an empty slot names the other's. None while both are empty."""
+def as_backends(slots: Slots, wanted: Split) -> tuple[Slot, Slot] | None:
+    """What the route says for weights by slot; None while there is nothing to say.
+
+    An empty slot lends one part to the revision in the other. So the proxies always know both backends, and a hand
+    that moves weights at rest, or our putting them back, does not make them learn of one under full traffic.
+    """
     a, b = slots.a or slots.b, slots.b or slots.a
-    return None if a is None or b is None else (child_name(model, a), child_name(model, b))
+    if a is None or b is None or wanted == Split():
+        return None
+    if slots.a is None:
+        wanted = Split(a=MINIMUM, b=wanted.b - MINIMUM)
+    elif slots.b is None:
+        wanted = Split(a=wanted.a - MINIMUM, b=MINIMUM)
+    return Slot(a, wanted.a), Slot(b, wanted.b)
 
 
 def as_written(model: str, traffic: TrafficStatus, route: Route | None) -> bool:
     """Whether the route in the cluster is the one we wrote last."""
-    named = services(model, traffic.slots)
-    if route is None or named is None or len(route.backends) != len(SLOTS):
+    written = as_backends(traffic.slots, traffic.wanted)
+    if route is None or written is None or len(route.backends) != len(SLOTS):
         return False
-    weights = (traffic.wanted.a, traffic.wanted.b)
     return all(
-        (backend.service, backend.weight) == (name, weight)
-        for backend, name, weight in zip(route.backends, named, weights, strict=True)
+        (backend.service, backend.weight) == (child_name(model, slot.revision), slot.weight)
+        for backend, slot in zip(route.backends, written, strict=True)
     )
 
 
@@ -94,7 +104,7 @@ def read(
 ) -> Reading:
     """Confirm what the gateway has accepted for long enough. `edited`: somebody changed the route by hand."""
     if route is None or edited or not as_written(model, traffic, route) or not route.accepted:
-        since = None if services(model, traffic.slots) is None else traffic.unsettled_since or now
+        since = None if traffic.slots == Slots() else traffic.unsettled_since or now
         return Reading(traffic.model_copy(update={"accepted": None, "unsettled_since": since}), settled=False)
     accepted = traffic.accepted
     if accepted is None or accepted.generation != route.generation:
