@@ -138,6 +138,7 @@ def test_an_empty_slot_lends_one_part_to_the_other() -> None:
     assert as_backends(Slots(b=B), Split(b=PARTS)) == (Slot(B, MINIMUM), Slot(B, PARTS - MINIMUM))
     assert as_backends(Slots(a=A), Split(a=PARTS)) == (Slot(A, PARTS - MINIMUM), Slot(A, MINIMUM))
     assert as_backends(BOTH, Split(a=PARTS)) == (Slot(A, PARTS), Slot(B, 0))
+    assert as_backends(Slots(a=A), Split(a=PARTS), direct=True) == (Slot(A, PARTS), Slot(A, 0))
     assert as_backends(Slots(), Split()) is None
     assert as_backends(Slots(a=A), Split()) is None
 

@@ -123,7 +123,7 @@ def _sized(deployment: Manifest, replicas: int) -> Manifest:
 
 
 def _route(p: Pass, status: Status) -> Manifest | None:
-    slots = as_backends(status.traffic.slots, status.traffic.wanted)
+    slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
     attach = parents(p)
     if slots is None or not attach or p.observed.conflict:
         return None

@@ -131,7 +131,15 @@ def _invalid(observed: Observed, now: datetime) -> Plan:
 def know_traffic(p: Pass, status: Status) -> Status:
     """Read from the route what the proxies are known to do."""
     edited = Ref("HTTPRoute", p.observed.name) in p.observed.edited
-    reading = read(p.observed.name, status.traffic, p.observed.route, p.now, p.installation.dwell, edited=edited)
+    reading = read(
+        p.observed.name,
+        status.traffic,
+        p.observed.route,
+        p.now,
+        p.installation.dwell,
+        edited=edited,
+        direct=p.installation.unsafe_traffic,
+    )
     p.settled = reading.settled
     if reading.wait is not None:
         p.wake(reading.wait)

@@ -72,25 +72,28 @@ def highest(traffic: TrafficStatus, revision: str | None) -> int:
     return max(weight_of(traffic, revision, confirmed=c) for c in (True, False))
 
 
-def as_backends(slots: Slots, wanted: Split) -> tuple[Slot, Slot] | None:
+def as_backends(slots: Slots, wanted: Split, *, direct: bool = False) -> tuple[Slot, Slot] | None:
     """What the route says for weights by slot; None while there is nothing to say.
 
     An empty slot lends one part to the revision in the other. So the proxies always know both backends, and a hand
     that moves weights at rest, or our putting them back, does not make them learn of one under full traffic.
+    `direct` lends nothing, for the control run.
     """
     a, b = slots.a or slots.b, slots.b or slots.a
     if a is None or b is None or wanted == Split():
         return None
-    if slots.a is None:
+    if direct:
+        pass
+    elif slots.a is None:
         wanted = Split(a=MINIMUM, b=wanted.b - MINIMUM)
     elif slots.b is None:
         wanted = Split(a=wanted.a - MINIMUM, b=MINIMUM)
     return Slot(a, wanted.a), Slot(b, wanted.b)
 
 
-def as_written(model: str, traffic: TrafficStatus, route: Route | None) -> bool:
+def as_written(model: str, traffic: TrafficStatus, route: Route | None, *, direct: bool = False) -> bool:
     """Whether the route in the cluster is the one we wrote last."""
-    written = as_backends(traffic.slots, traffic.wanted)
+    written = as_backends(traffic.slots, traffic.wanted, direct=direct)
     if route is None or written is None or len(route.backends) != len(SLOTS):
         return False
     return all(
@@ -100,10 +103,17 @@ def as_written(model: str, traffic: TrafficStatus, route: Route | None) -> bool:
 
 
 def read(
-    model: str, traffic: TrafficStatus, route: Route | None, now: datetime, dwell: timedelta, *, edited: bool
+    model: str,
+    traffic: TrafficStatus,
+    route: Route | None,
+    now: datetime,
+    dwell: timedelta,
+    *,
+    edited: bool,
+    direct: bool = False,
 ) -> Reading:
     """Confirm what the gateway has accepted for long enough. `edited`: somebody changed the route by hand."""
-    if route is None or edited or not as_written(model, traffic, route) or not route.accepted:
+    if route is None or edited or not as_written(model, traffic, route, direct=direct) or not route.accepted:
         since = None if traffic.slots == Slots() else traffic.unsettled_since or now
         return Reading(traffic.model_copy(update={"accepted": None, "unsettled_since": since}), settled=False)
     accepted = traffic.accepted
