@@ -120,6 +120,32 @@ def waited_at(world: World) -> object:
     return (world.status.weight, world.status.message)
 
 
+def phase_and_pause(world: World) -> object:
+    return (world.status.phase, world.status.paused is not None)
+
+
+def pods(world: World) -> object:
+    return sorted((r.role, r.replicas) for r in world.status.revisions)
+
+
+def copies(world: World) -> object:
+    return world.status.traffic.mirror
+
+
+def weights(world: World) -> object:
+    return world.status.traffic.wanted
+
+
+def third_revision(spec: Spec) -> object:
+    """Who serves after a third image came in the second one's probation."""
+    world = serving(spec)
+    world.image("fraud:v2")
+    world.run(500)
+    world.image("fraud:v3")
+    world.run(60)
+    return world.status.candidate
+
+
 def selectors(world: World) -> object:
     """What Prometheus is asked at a look."""
     world.run(15)
@@ -233,6 +259,35 @@ effect(
     at(f"{STEP}.1.approval.when", "ToEnter"),
     trial(seconds=400)(waited_at),
 )
+effect(
+    "spec.strategy.stages[].canary.steps[].maxDuration", at(f"{STEP}.0.maxDuration", "90s"), trial()(phase_and_pause)
+)
+effect("spec.strategy.stages[].canary.scale", at("strategy.stages.0.canary.scale", "Full"), trial(seconds=40)(pods))
+SHADOW = "strategy.stages.0.shadow"
+effect("spec.strategy.stages[].shadow.percent", at(f"{SHADOW}.percent", 50), trial(seconds=40)(copies))
+effect("spec.strategy.stages[].shadow.minDuration", at(f"{SHADOW}.minDuration", "3m"), trial()(took))
+effect("spec.strategy.stages[].shadow.maxDuration", at(f"{SHADOW}.maxDuration", "90s"), trial()(phase_and_pause))
+effect("spec.strategy.stages[].shadow.scale", at(f"{SHADOW}.scale", "3"), trial(seconds=40)(pods))
+effect(
+    "spec.strategy.stages[].shadow.approval.when",
+    at(f"{SHADOW}.approval.when", "ToLeave"),
+    trial(seconds=400)(waited_at),
+)
+PREVIEW = "strategy.stages.1.blueGreen"
+effect("spec.strategy.stages[].blueGreen.minDuration", at(f"{PREVIEW}.minDuration", "4m"), trial()(took))
+effect("spec.strategy.stages[].blueGreen.maxDuration", at(f"{PREVIEW}.maxDuration", "30s"), refused)
+effect(
+    "spec.strategy.stages[].blueGreen.approval.when",
+    at(f"{PREVIEW}.approval.when", "ToLeave"),
+    trial(seconds=400)(waited_at),
+)
+effect("spec.strategy.onUndecided", at("strategy.onUndecided", "Rollback"), trial()(phase_and_pause))
+PROBATION = "strategy.probation"
+effect("spec.strategy.probation.duration", at(f"{PROBATION}.duration", "20m"), trial(seconds=500)(phase))
+effect("spec.strategy.probation.keep", at(f"{PROBATION}.keep", "Full"), trial(seconds=500)(pods))
+effect("spec.strategy.probation.holdback", at(f"{PROBATION}.holdback", 20), trial(seconds=500)(weights))
+effect("spec.strategy.probation.onNewRevision", at(f"{PROBATION}.onNewRevision", "Wait"), third_revision)
+effect("spec.traffic.preview.header", at("traffic.preview.header", "x-other"), found("HTTPRoute"))
 effect("spec.analysis.interval", at("analysis.interval", "60s"), trial(Behaviour(errors=0.3))(took))
 effect("spec.analysis.minSamples", at("analysis.minSamples", 1_000_000), trial()(phase))
 effect("spec.analysis.none", at("analysis.none", "nobody calls it"), trial(seconds=60)(selectors))
@@ -286,6 +341,32 @@ for sibling in ("requests.tolerance", "timeout"):
 _GATED = base_spec()
 _GATED["strategy"]["stages"][0]["canary"]["steps"][1]["approval"] = {"when": "ToLeave"}
 STARTS["spec.strategy.stages[].canary.steps[].approval.when"] = _GATED
+
+
+def staged(*stages: Spec, **strategy: Any) -> Spec:
+    return base_spec(strategy={"stages": list(stages), "probation": {"duration": "0s"}, **strategy})
+
+
+_SHADOW: Spec = {"shadow": {"percent": 20, "minDuration": "1m"}}
+_QUIET: Spec = {"canary": {"steps": [{"weight": 50, "minDuration": "1m"}]}}
+for name in ("percent", "minDuration", "scale"):
+    STARTS[f"spec.strategy.stages[].shadow.{name}"] = staged(_SHADOW)
+STARTS["spec.strategy.stages[].shadow.approval.when"] = staged({"shadow": {"approval": {"when": "ToEnter"}}})
+for name in ("minDuration", "maxDuration"):
+    STARTS[f"spec.strategy.stages[].blueGreen.{name}"] = staged(_SHADOW, {"blueGreen": {"minDuration": "1m"}})
+STARTS["spec.strategy.stages[].blueGreen.approval.when"] = staged(
+    _SHADOW, {"blueGreen": {"minDuration": "1m", "approval": {"when": "ToEnter"}}}
+)
+_UNDECIDED = {"interval": "15s", "minSamples": 1_000_000}
+for path, stage in (("canary.steps[]", _QUIET), ("shadow", _SHADOW)):
+    STARTS[f"spec.strategy.stages[].{path}.maxDuration"] = {**staged(stage), "analysis": _UNDECIDED}
+_SOON: Spec = {"canary": {"steps": [{"weight": 50, "minDuration": "1m", "maxDuration": "2m"}]}}
+STARTS["spec.strategy.onUndecided"] = {**staged(_SOON), "analysis": _UNDECIDED}
+STARTS["spec.strategy.probation.duration"] = staged(_QUIET)
+for name in ("keep", "holdback", "onNewRevision"):
+    STARTS[f"spec.strategy.probation.{name}"] = staged(_QUIET, probation={"duration": "1h"})
+STARTS["spec.traffic.preview.header"] = base_spec()
+STARTS["spec.traffic.preview.header"]["traffic"]["preview"] = {"header": "x-preview"}
 
 
 def test_every_field_has_its_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,10 @@ def with_steps(*steps: Document) -> Document:
     return resource(strategy={"stages": [{"canary": {"steps": list(steps)}}]})
 
 
+def with_stages(*stages: Document, **strategy: Any) -> Document:
+    return resource(strategy={"stages": list(stages), **strategy})
+
+
 def with_pods(**pod: Any) -> Document:
     return resource(template={"spec": {"containers": [{"name": "model", "image": "i@sha256:1"}], **pod}})
 
@@ -63,7 +68,82 @@ QUERY = "sum(up{$selector})"
 CHECK = "spec.analysis.checks[0]"
 STEPS = "spec.strategy.stages[0].canary.steps"
 
+Times = dict[str, str]
+TIMED: tuple[tuple[str, str, Callable[[Times], Document]], ...] = (
+    ("step", f"{STEPS}[0]", lambda times: {"canary": {"steps": [{"weight": 5, **times}]}}),
+    ("shadow", "spec.strategy.stages[0].shadow", lambda times: {"shadow": times}),
+    (
+        "preview",
+        "spec.strategy.stages[0].blueGreen",
+        lambda times: {"blueGreen": {"approval": {"when": "ToLeave"}, **times}},
+    ),
+)
+"""Rules that hold for every stage that takes time: name, path, and the stage with some times."""
+ONE_STEP = {"canary": {"steps": [{"weight": 5}]}}
+STAGE = "spec.strategy.stages[0]"
+ORDER = (
+    "live traffic never falls in a trial, so shadows come first, and one canary or one blueGreen is the last stage: "
+    "put the stages in this order"
+)
+
 BREAKING = [
+    Case(
+        "one-kind-of-stage",
+        with_stages({**ONE_STEP, "shadow": {}}),
+        STAGE,
+        "a stage is exactly one of shadow, canary and blueGreen: write each as a stage of its own",
+    ),
+    Case(
+        "one-kind-of-stage",
+        with_stages({}),
+        STAGE,
+        "a stage is exactly one of shadow, canary and blueGreen: write each as a stage of its own",
+    ),
+    Case("stages-in-order", with_stages(ONE_STEP, {"shadow": {}}), "spec.strategy.stages", ORDER),
+    Case(
+        "stages-in-order",
+        with_stages({"shadow": {}}, ONE_STEP, {"blueGreen": {"approval": {}}}),
+        "spec.strategy.stages",
+        ORDER,
+    ),
+    Case(
+        "something-speaks-for-the-flip",
+        with_stages({"blueGreen": {}}),
+        "spec.strategy.stages",
+        "nobody comes to a preview by himself, so nothing would speak for the flip of blueGreen: put a shadow before "
+        "it, or set blueGreen.approval",
+    ),
+    Case(
+        "probation-length",
+        with_stages(ONE_STEP, probation={"duration": "721h"}),
+        "spec.strategy.probation.duration",
+        "probation lasts 721h and 720h (30 days) is the most: set 720h or less",
+    ),
+    Case(
+        "holdback-needs-pods",
+        with_stages(ONE_STEP, probation={"holdback": 5, "keep": "None"}),
+        "spec.strategy.probation.holdback",
+        "holdback is 5 percent and keep is None, so nobody would answer them: set keep to Warm or Full, or holdback "
+        "to 0",
+    ),
+    *(
+        Case(
+            f"{name}-min-duration",
+            with_stages(stage({"minDuration": "721h", "maxDuration": "722h"})),
+            f"{path}.minDuration",
+            "minDuration is 721h and 720h (30 days) is the most: set 720h or less",
+        )
+        for name, path, stage in TIMED
+    ),
+    *(
+        Case(
+            f"{name}-max-duration",
+            with_stages(stage({"minDuration": "10m", "maxDuration": "9m"})),
+            f"{path}.maxDuration",
+            "maxDuration is 9m and minDuration 10m: raise maxDuration",
+        )
+        for name, path, stage in TIMED
+    ),
     Case(
         "name-length",
         resource("a" * 53),
@@ -219,12 +299,6 @@ BREAKING = [
         "promotion to 100 follows the last step by itself",
     ),
     Case(
-        "min-duration",
-        with_steps({"weight": 5, "minDuration": "720h1s"}),
-        f"{STEPS}[0].minDuration",
-        "minDuration is 720h1s and 720h (30 days) is the most: set 720h or less",
-    ),
-    Case(
         "interval",
         resource(analysis={"interval": "4s"}),
         "spec.analysis.interval",
@@ -377,6 +451,14 @@ BREAKING = [
 VALID = {
     "the shortest": resource(),
     "the longest name": resource("a" * 52),
+    "every kind of stage": with_stages({"shadow": {"percent": 1}}, {"shadow": {"scale": "3"}}, {"blueGreen": {}}),
+    "a preview that a person judges": with_stages(
+        {"blueGreen": {"approval": {"when": "ToLeave"}}}, onUndecided="Rollback"
+    ),
+    "a whole probation": with_stages(
+        ONE_STEP, probation={"duration": "0s", "keep": "Full", "holdback": 50, "onNewRevision": "Wait"}
+    ),
+    "a preview header": with_traffic(preview={"header": "x-preview"}),
     "another server with its port": resource(runtime="Custom", model=None, port=1),
     "no server named, with a port": resource(runtime=None, model=None, port=65535),
     "parked and suspended": resource(replicas=0, suspend=True),
@@ -387,7 +469,7 @@ VALID = {
     "bounds of durations, high": resource(analysis={"interval": "600s"}),
     "a long drain": with_traffic(drain="60m"),
     "no drain": with_traffic(drain="0s"),
-    "the longest step": with_steps({"weight": 99, "minDuration": "720h"}),
+    "the longest step": with_steps({"weight": 99, "minDuration": "720h", "maxDuration": "720h"}),
     "a step without a wait": with_steps({"weight": 1, "minDuration": "0s", "approval": {}}),
     "exact preflight": with_preflight(tolerance="0", timeout="1s"),
     "patient preflight": with_preflight(timeout="59m60s"),
@@ -436,10 +518,13 @@ MALFORMED = {
     "a weight of nothing": (with_steps({"weight": 0}), f"{STEPS}[0].weight"),
     "half a percent": (with_steps({"weight": 0.5}), f"{STEPS}[0].weight"),
     "no steps": (with_steps(), STEPS),
-    "two stages": (
-        resource(strategy={"stages": [{"canary": {"steps": [{"weight": 1}]}}] * 2}),
+    "five stages": (
+        resource(strategy={"stages": [{"shadow": {"percent": 1}}] * 5}),
         "spec.strategy.stages",
     ),
+    "a copy of nothing": (with_stages({"shadow": {"percent": 0}}), "spec.strategy.stages[0].shadow.percent"),
+    "no pods for a shadow": (with_stages({"shadow": {"scale": "0"}}), "spec.strategy.stages[0].shadow.scale"),
+    "a header with a space": (with_traffic(preview={"header": "x y"}), "spec.traffic.preview.header"),
     "a check twice": (
         resource(analysis={"checks": [{"name": "a", "preset": "Errors"}, {"name": "a", "preset": "Latency"}]}),
         "spec.analysis.checks[1]",

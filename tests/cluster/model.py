@@ -82,7 +82,10 @@ class Model:
             "model": {"name": self.model, **({"version": version} if version else {})},
             "template": template(image, **environment),
             "traffic": {"hostnames": [self.host], "drain": "3s"},
-            "strategy": {"stages": [{"canary": {"steps": [{"weight": w, "minDuration": d} for w, d in steps]}}]},
+            "strategy": {
+                "stages": [{"canary": {"steps": [{"weight": w, "minDuration": d} for w, d in steps]}}],
+                "probation": {"duration": "0s"},
+            },
             "analysis": {"interval": "5s", "minSamples": 50, "checks": list(checks)},
             "progressDeadline": "60s",
             **(more or {}),

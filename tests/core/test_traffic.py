@@ -14,6 +14,7 @@ from seatrial.core.state import Backend, Route
 from seatrial.core.traffic import (
     MINIMUM,
     as_backends,
+    caught_up,
     drained,
     occupy,
     percent,
@@ -81,6 +82,15 @@ def test_changing_ones_mind_is_safe(start: int, goals: list[int], settle: list[b
             before, after = getattr(now.wanted, slot), getattr(onward.wanted, slot)
             assert (before == 0) == (after == 0) or max(before, after) == MINIMUM
         now = onward
+
+
+def test_a_write_whose_status_was_lost_is_not_taken_back() -> None:
+    """The way down is gone on with from where the route is; every other difference is put back as status says."""
+    before, after = traffic(1), route(traffic(PARTS - 1))
+    assert caught_up("m", before, after, {B: 0}).wanted == Split(a=PARTS - 1, b=1)
+    assert caught_up("m", before, after, {B: PARTS - 1}) == before
+    assert caught_up("m", traffic(PARTS - 1), route(before), {B: 0}) == traffic(PARTS - 1)
+    assert caught_up("m", before, None, {B: 0}) == before
 
 
 def test_the_control_run_takes_the_direct_step() -> None:

@@ -43,6 +43,7 @@ from tests.sim.prometheus import Labels, SimPrometheus, Weather
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NAMESPACE, NAME = "models", "fraud"
+ROUTE = f"httproute/{NAMESPACE}/{NAME}"
 EDGES_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000)
 GONE = timedelta(seconds=8)
 """How long a leaving pod goes on answering: its preStop sleep."""
@@ -155,6 +156,7 @@ def base_spec(**changes: Any) -> dict[str, Any]:
         "template": {"spec": {"containers": [{"name": "model", "image": "fraud:v1"}]}},
         "traffic": {"hostnames": ["fraud.example.com"], "drain": "30s"},
         "strategy": {
+            "probation": {"duration": "0s"},
             "stages": [
                 {
                     "canary": {
@@ -165,7 +167,7 @@ def base_spec(**changes: Any) -> dict[str, Any]:
                         ]
                     }
                 }
-            ]
+            ],
         },
         "analysis": {"interval": "15s", "minSamples": 200},
         "progressDeadline": "2m",
@@ -207,6 +209,7 @@ class World:
         self.prometheus = SimPrometheus()
         self.counters: dict[Labels, float] = {}
         self.served: Counter[str] = Counter()
+        self.copied: Counter[str] = Counter()
         self.installation = Installation(
             gateway=("gateways", "gateway"), prometheus="http://prometheus:9090", presets=presets.load()
         )
@@ -387,7 +390,9 @@ class World:
             self._route_changes.append((self.now, copy.deepcopy(shown)))
         for position in range(2):
             if shown is not None:
-                self._proof(position)
+                self._proof(f"rule/0/backend/{position}")
+        if shown is not None and shown["rules"][0].get("filters"):
+            self._proof("rule/0-mirror-0")
         for pod in self.pods:
             own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
             self.counters[tuple(sorted(own.items()))] = 1
@@ -424,6 +429,7 @@ class World:
                 self.lost["no route"] += share
                 continue
             self._send(proxy["rules"][0]["backendRefs"], share)
+            self._copy(proxy["rules"][0], share)
 
     def _send(self, refs: list[Manifest], count: int) -> None:
         total = sum(ref["weight"] for ref in refs)
@@ -436,16 +442,33 @@ class World:
                 continue
             self._backend(position, ref["name"], share)
 
-    def _backend(self, position: int, service: str, count: int) -> None:
-        cluster = f"httproute/{NAMESPACE}/{NAME}/rule/0/backend/{position}"
+    def _copy(self, rule: Manifest, count: int) -> None:
+        """Send copies; nobody waits for the answers."""
+        for entry in rule.get("filters", ()):
+            mirror = entry["requestMirror"]
+            copies = self._binomial(count, mirror.get("percent", 100) / 100)
+            pods, cluster = self._behind(mirror["backendRef"]["name"]), f"{ROUTE}/rule/0-mirror-0"
+            if not pods:
+                self._count(cluster, copies, errors=copies, slow=0)
+                continue
+            behaviour = self.behaviour(pods[0].image)
+            self.copied[pods[0].revision] += copies
+            errors, slow = self._binomial(copies, behaviour.errors), self._binomial(copies, behaviour.slow)
+            self._count(cluster, copies, errors=errors, slow=slow)
+
+    def _behind(self, service: str) -> list[SimPod]:
         selector = self.objects.get(Ref("Service", service), {}).get("spec", {}).get("selector")
-        pods = [
+        return [
             pod
             for pod in self.pods
             if selector is not None
             and pod.revision == selector.get(REVISION_LABEL)
             and pod.answers(self.now, self.behaviour(pod.image))
         ]
+
+    def _backend(self, position: int, service: str, count: int) -> None:
+        cluster = f"{ROUTE}/rule/0/backend/{position}"
+        pods = self._behind(service)
         if not pods:
             self.lost[f"no pod behind {service}"] += count
             self._count(cluster, count, errors=count, slow=0)
@@ -465,11 +488,11 @@ class World:
             return count
         return sum(self.random.random() < share for _ in range(count))
 
-    def _proof(self, position: int) -> None:
+    def _proof(self, cluster: str) -> None:
         """What a scraped proxy shows of a cluster before any request."""
         labels = {
             "__name__": "envoy_cluster_membership_total",
-            "envoy_cluster_name": f"httproute/{NAMESPACE}/{NAME}/rule/0/backend/{position}",
+            "envoy_cluster_name": f"{ROUTE}/{cluster}",
             "namespace": "envoy-gateway-system",
             "pod": "envoy-0",
         }

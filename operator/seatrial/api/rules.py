@@ -171,6 +171,7 @@ def _reserved(metadata: Mapping[str, Any]) -> list[str]:
     return [key for key in keys if key.startswith(f"{GROUP}/")]
 
 
+STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
 _IS_MLSERVER_CEL = "has(self.runtime) && self.runtime == 'MLServer'"
 _CHECK = _quoted("name")
@@ -350,13 +351,90 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        name="min-duration",
-        at="spec.strategy.stages[].canary.steps[]",
-        blame=".minDuration",
-        cel="duration(self.minDuration) <= duration('720h')",
-        holds=lambda self: _between(self["minDuration"], None, "720h"),
-        message="minDuration is {duration} and 720h (30 days) is the most: set 720h or less",
-        values={"duration": _quoted("minDuration")},
+        name="one-kind-of-stage",
+        at="spec.strategy.stages[]",
+        cel="[has(self.shadow), has(self.canary), has(self.blueGreen)].exists_one(x, x)",
+        holds=lambda self: sum(kind in self for kind in STAGES) == 1,
+        message="a stage is exactly one of shadow, canary and blueGreen: write each as a stage of its own",
+    ),
+    Rule(
+        name="stages-in-order",
+        at="spec.strategy",
+        blame=".stages",
+        cel="self.stages.size() < 2 || self.stages.map(s, has(s.shadow)).all(x, x) || "
+        "(self.stages.filter(s, !has(s.shadow)).size() == 1 && !has(self.stages[self.stages.size() - 1].shadow))",
+        holds=lambda self: all("shadow" in stage for stage in self["stages"][:-1]),
+        message=(
+            "live traffic never falls in a trial, so shadows come first, and one canary or one blueGreen is the "
+            "last stage: put the stages in this order"
+        ),
+    ),
+    Rule(
+        name="something-speaks-for-the-flip",
+        at="spec.strategy",
+        blame=".stages",
+        cel="self.stages.exists(s, has(s.shadow)) || self.stages.all(s, !has(s.blueGreen) || has(s.blueGreen.approval))",
+        holds=lambda self: (
+            any("shadow" in stage for stage in self["stages"])
+            or all("approval" in stage["blueGreen"] for stage in self["stages"] if "blueGreen" in stage)
+        ),
+        message=(
+            "nobody comes to a preview by himself, so nothing would speak for the flip of blueGreen: put a shadow "
+            "before it, or set blueGreen.approval"
+        ),
+    ),
+    Rule(
+        name="probation-length",
+        at="spec.strategy.probation",
+        blame=".duration",
+        cel="duration(self.duration) <= duration('720h')",
+        holds=lambda self: _between(self["duration"], None, "720h"),
+        message="probation lasts {duration} and 720h (30 days) is the most: set 720h or less",
+        values={"duration": _quoted("duration")},
+    ),
+    Rule(
+        name="holdback-needs-pods",
+        at="spec.strategy.probation",
+        blame=".holdback",
+        cel="self.holdback == 0 || self.keep != 'None'",
+        holds=lambda self: self["holdback"] == 0 or self["keep"] != "None",
+        message=(
+            "holdback is {holdback} percent and keep is None, so nobody would answer them: set keep to Warm or Full, "
+            "or holdback to 0"
+        ),
+        values={"holdback": Value("self.holdback", lambda self: self["holdback"])},
+    ),
+    *(
+        Rule(
+            name=f"{name}-{bound}",
+            at=at,
+            blame=f".{field}",
+            cel=cel,
+            holds=holds,
+            message=message,
+            values={"least": _quoted("minDuration"), "most": _quoted("maxDuration")},
+        )
+        for name, at in (
+            ("step", "spec.strategy.stages[].canary.steps[]"),
+            ("shadow", "spec.strategy.stages[].shadow"),
+            ("preview", "spec.strategy.stages[].blueGreen"),
+        )
+        for bound, field, cel, holds, message in (
+            (
+                "min-duration",
+                "minDuration",
+                "duration(self.minDuration) <= duration('720h')",
+                lambda self: _between(self["minDuration"], None, "720h"),
+                "minDuration is {least} and 720h (30 days) is the most: set 720h or less",
+            ),
+            (
+                "max-duration",
+                "maxDuration",
+                "duration(self.maxDuration) >= duration(self.minDuration)",
+                lambda self: parse_duration(self["maxDuration"]) >= parse_duration(self["minDuration"]),
+                "maxDuration is {most} and minDuration {least}: raise maxDuration",
+            ),
+        )
     ),
     Rule(
         name="interval",

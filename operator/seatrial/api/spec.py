@@ -120,6 +120,19 @@ class GatewayAPI(Model):
     """The Gateways to attach the route to."""
 
 
+class Preview(Model):
+    """An address of the candidate's own: the Service NAME-preview, and a header where one is named.
+
+    Outside a trial both lead to the stable revision.
+    """
+
+    header: (
+        Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+        | None
+    ) = None
+    """A request with this header set to `candidate` is answered by the candidate."""
+
+
 class Traffic(Model):
     """Where requests come in."""
 
@@ -129,6 +142,8 @@ class Traffic(Model):
     """Gateways to attach to; the installation's default Gateway where left out."""
     drain: Duration = timedelta(seconds=30)
     """How long a revision stays after its last confirmed weight, for requests still in flight."""
+    preview: Preview | None = None
+    """How to reach the candidate on purpose; left out, there is no such address."""
 
 
 class ConfigMapRef(Model):
@@ -170,6 +185,20 @@ class Approval(Model):
     """Before the weight is raised to this step, or before it is left."""
 
 
+class OnUndecided(StrEnum):
+    """What follows when a step's longest time is over and nothing has been decided."""
+
+    PAUSE = "Pause"
+    ROLLBACK = "Rollback"
+
+
+LONGEST = timedelta(hours=24)
+"""The longest a step lasts, unless it says otherwise."""
+
+Scale = Annotated[str, StringConstraints(max_length=8, pattern=r"^(ByWeight|Full|[1-9][0-9]{0,2})$")]
+"""`ByWeight`, `Full`, or a number of pods."""
+
+
 class CanaryStep(Model):
     """One exposure: a share of live traffic for at least a time."""
 
@@ -177,6 +206,8 @@ class CanaryStep(Model):
     """Percent of live requests that the candidate answers."""
     min_duration: Duration = timedelta(minutes=5)
     """The least time at this weight, counted from the moment the proxies are known to have it."""
+    max_duration: Duration = LONGEST
+    """The longest time at this weight; what follows is `strategy.onUndecided`."""
     approval: Approval | None = None
     """A person's approval to enter or to leave this step."""
 
@@ -186,13 +217,48 @@ class Canary(Model):
 
     steps: Annotated[list[CanaryStep], Field(min_length=1, max_length=20)]
     """The steps, weights ascending. After the last one the candidate becomes stable."""
+    scale: Scale = "ByWeight"
+    """Pods of the candidate: what each weight needs, as many as stable, or a number."""
+
+
+class Shadow(Model):
+    """Copies of live requests go to the candidate; its answers go nowhere."""
+
+    percent: Annotated[int, Field(ge=1, le=100)] = 100
+    """Percent of live requests that are copied."""
+    min_duration: Duration = timedelta(minutes=5)
+    """The least time, counted from the moment the proxies are known to copy."""
+    max_duration: Duration = LONGEST
+    """The longest time; what follows is `strategy.onUndecided`."""
+    scale: Scale = "ByWeight"
+    """Pods of the candidate: what the copied share needs, as many as stable, or a number."""
+    approval: Approval | None = None
+    """A person's approval to enter or to leave this stage."""
+
+
+class BlueGreen(Model):
+    """A candidate in full size behind a preview address, then all traffic at once.
+
+    Behind a preview nobody comes by himself: a shadow before it, or an approval, has to speak for the candidate.
+    """
+
+    min_duration: Duration = timedelta(minutes=5)
+    """The least time between the candidate's readiness and the flip."""
+    max_duration: Duration = LONGEST
+    """The longest time; what follows is `strategy.onUndecided`."""
+    approval: Approval | None = None
+    """A person's approval to enter this stage, or to flip."""
 
 
 class Stage(Model):
-    """One part of a trial."""
+    """One part of a trial: exactly one of its fields."""
 
-    canary: Canary
+    shadow: Shadow | None = None
+    """Copies of live requests go to the candidate; users get stable's answers only."""
+    canary: Canary | None = None
     """Live traffic moves to the candidate step by step."""
+    blue_green: BlueGreen | None = None
+    """A candidate in full size behind a preview address, then all traffic at once."""
 
 
 def default_stages() -> list[Stage]:
@@ -200,11 +266,45 @@ def default_stages() -> list[Stage]:
     return [Stage(canary=Canary(steps=[CanaryStep(weight=w) for w in (5, 25, 50)]))]
 
 
+class Keep(StrEnum):
+    """How much of the revision before stays after a promotion."""
+
+    FULL = "Full"
+    WARM = "Warm"
+    NONE = "None"
+
+
+class OnNewRevision(StrEnum):
+    """What a new revision does during a probation."""
+
+    END = "End"
+    WAIT = "Wait"
+
+
+class Probation(Model):
+    """The time after a promotion in which the revision before is kept, and going back needs no trial."""
+
+    duration: Duration = timedelta(hours=1)
+    """How long; 0s for none."""
+    keep: Keep = Keep.WARM
+    """`Full`: as many pods as stable, traffic returns at once. `Warm`: one pod with the model loaded, or what the
+    holdback needs; it grows before traffic returns. `None`: no pod; the revision's record is kept and it starts anew."""
+    holdback: Annotated[int, Field(ge=0, le=50)] = 0
+    """Percent of live traffic that stays with the revision before, so that numbers can still be compared."""
+    on_new_revision: OnNewRevision = OnNewRevision.END
+    """What a new revision does: it ends the probation, or waits for its end."""
+
+
 class Strategy(Model):
     """How a new revision is tried."""
 
-    stages: Annotated[list[Stage], Field(min_length=1, max_length=1)] = Field(default_factory=default_stages)
-    """The stages of a trial, in order. Default: a canary of 5, 25 and 50 percent, five minutes each."""
+    stages: Annotated[list[Stage], Field(min_length=1, max_length=4)] = Field(default_factory=default_stages)
+    """The stages of a trial, in order: shadows, then one canary or one blueGreen. Default: a canary of 5, 25 and 50
+    percent, five minutes each. A trial that ends with a shadow moves all traffic at once when the shadow has passed."""
+    on_undecided: OnUndecided = OnUndecided.PAUSE
+    """What follows when a step's longest time is over and nothing has been decided."""
+    probation: Probation = Field(default_factory=Probation)
+    """How the revision before is kept after a promotion."""
 
 
 class OnFail(StrEnum):

@@ -30,10 +30,16 @@ class Phase(StrEnum):
     """Accepted by the API server, nothing is decided yet, or nothing can begin."""
     PREPARING = "Preparing"
     """A revision is being started, warmed and checked before any traffic."""
+    SHADOW = "Shadow"
+    """The candidate gets copies of live requests; its answers go nowhere."""
     CANARY = "Canary"
     """The candidate answers a share of live traffic."""
+    BLUE_GREEN = "BlueGreen"
+    """The candidate stands in full size behind its preview address, without live traffic."""
     PROMOTING = "Promoting"
     """All traffic moves to the candidate; stable still waits in full size."""
+    PROBATION = "Probation"
+    """The wanted revision serves; the one before is kept, and going back needs no trial."""
     STABLE = "Stable"
     """One revision serves, and it is the wanted one."""
     ROLLING_BACK = "RollingBack"
@@ -65,6 +71,7 @@ class OverlayKind(StrEnum):
     AWAITING_APPROVAL = "AwaitingApproval"
     HOLDING = "Holding"
     BLOCKED = "Blocked"
+    FROZEN = "Frozen"
 
 
 class Condition(Model):
@@ -111,6 +118,15 @@ class Accepted(Model):
     """When we first saw it accepted by every parent."""
 
 
+class Mirror(Model):
+    """Copies of live requests."""
+
+    revision: RevisionName
+    """Who gets them."""
+    percent: Annotated[int, Field(ge=1, le=100)]
+    """Percent of live requests that are copied."""
+
+
 class TrafficStatus(Model):
     """The route: what was asked of it and what the proxies are known to do."""
 
@@ -120,6 +136,10 @@ class TrafficStatus(Model):
     """Weights last written."""
     confirmed: Split = Split()
     """Weights the gateway accepted, a dwell time ago."""
+    mirror: Mirror | None = None
+    """Copies last written; unset means none."""
+    preview: RevisionName | None = None
+    """Who answers behind the preview header."""
     accepted: Accepted | None = None
     """Acceptance of the present generation."""
     unsettled_since: Time | None = None
@@ -224,6 +244,7 @@ class BackReason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     IMAGE_MOVED = "ImageMoved"
     ABORTED = "Aborted"
+    UNDECIDED = "Undecided"
     SUPERSEDED = "Superseded"
     """Another revision is wanted, or stable again, or the model was parked."""
 
@@ -249,11 +270,11 @@ class Rollout(Model):
     started: Time
     """When the trial began."""
     step: Annotated[int, Field(ge=-1, le=64)] = 0
-    """Index of the present step, from 0; -1 holds a weight below an edited first step."""
+    """Index of the present step over all stages, from 0; -1 holds a weight below an edited first step."""
     steps: Annotated[str, StringConstraints(max_length=256)] = ""
-    """The steps' weights this trial runs by, such as `5,25,50`; a difference to the spec is an edit."""
+    """The steps this trial runs by, such as `shadow 20,5,25,50`; a difference to the spec is an edit."""
     exposed: bool = False
-    """Whether the candidate has ever been given weight."""
+    """Whether the candidate has entered its first step."""
     confirmed_at: Time | None = None
     """When the present step's weight was confirmed; unset while it is being reached."""
     stopped_for: Duration = timedelta(0)
@@ -314,6 +335,8 @@ class HistoryEntry(Model):
     """When the trial began."""
     ended: Time
     """When it ended."""
+    probation: Short | None = None
+    """How its probation ended: `Pass`, `Undecided`, `CutShort`, or `Fail`."""
 
 
 class Rejected(Model):
@@ -340,13 +363,24 @@ class Paused(Model):
     """When."""
 
 
+class ProbationStatus(Model):
+    """The time after a promotion in which going back needs no trial."""
+
+    previous: RevisionName
+    """The revision that served before."""
+    until: Time
+    """When it ends by itself."""
+    watch: Rollout
+    """The trial as it goes on: the accepted revision is judged as before, beside the one it replaced."""
+
+
 class RevisionStatus(Model):
     """A revision that has pods."""
 
     name: RevisionName
     """The revision."""
     role: Short
-    """`stable`, `candidate` or `leaving`."""
+    """`stable`, `candidate`, `previous` or `leaving`."""
     replicas: Annotated[int, Field(ge=0)] = 0
     """Pods asked for."""
     ready: Annotated[int, Field(ge=0)] = 0
@@ -397,6 +431,10 @@ class Status(Model):
     """The route."""
     rollout: Rollout | None = None
     """The trial under way."""
+    probation: ProbationStatus | None = None
+    """The time after a promotion, while it lasts."""
+    kept: Sentence = ""
+    """What is held for going back, and what going back would take."""
     checks: Annotated[list[CheckStatus], Field(max_length=20)] = []
     """Evidence and verdicts of the trial under way, or of the last one."""
     paused: Paused | None = None

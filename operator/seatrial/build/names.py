@@ -17,6 +17,8 @@ COMMANDS = f"{GROUP}/commands"
 """Annotation on a ModelDeployment: commands of people, a line each."""
 PORT = f"{GROUP}/port"
 """Annotation on a revision's Deployment: the port that answers inference requests."""
+PREVIEW = "preview"
+"""Stands for a revision in the name of the preview Service."""
 RESPONSE_HEADER = "x-model-revision"
 """Response header that names the revision that answered; stable in meaning for ever."""
 

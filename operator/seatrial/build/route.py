@@ -3,7 +3,7 @@
 Envoy names its clusters by the position of a backend in its rule, so a backend never changes its place, and at
 rest both have a weight, so that Envoy always has both clusters.
 A filter on each backend gives each its own cluster, without which the two could not be told apart, and
-tells the caller which revision answered.
+tells the caller which revision answered. Copies are a filter of rule 0; the preview is a rule after it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,33 @@ from typing import Any
 from seatrial.api.spec import ParentRef
 from seatrial.build.names import RESPONSE_HEADER, child_name, labels
 
+PREVIEWED = "candidate"
+"""Value of the preview header that reaches the candidate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One backend of the route."""
+    """One backend of rule 0."""
 
     revision: str
     weight: int
     """Parts of a million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Requests of rule 0 that are sent to one more revision, whose answers go nowhere."""
+
+    revision: str
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A header with which a request reaches one revision on purpose."""
+
+    header: str
+    revision: str
 
 
 def http_route(
@@ -32,8 +51,23 @@ def http_route(
     hostnames: Sequence[str],
     parents: Sequence[ParentRef],
     slots: tuple[Slot, Slot],
+    copies: Copies | None = None,
+    preview: Preview | None = None,
 ) -> dict[str, Any]:
-    """The route for two slots. Every default of the Gateway API is written out."""
+    """The route. Every default of the Gateway API is written out; what is not asked for is not in it."""
+    path = {"path": {"type": "PathPrefix", "value": "/"}}
+    live: dict[str, Any] = {"matches": [path], "backendRefs": [_backend(model, slot) for slot in slots]}
+    if copies is not None:
+        live["filters"] = [_mirror(model, copies)]
+    rules = [live]
+    if preview is not None:
+        header = {"type": "Exact", "name": preview.header, "value": PREVIEWED}
+        rules.append(
+            {
+                "matches": [{**path, "headers": [header]}],
+                "backendRefs": [_backend(model, Slot(preview.revision, 1))],
+            }
+        )
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
@@ -41,14 +75,17 @@ def http_route(
         "spec": {
             "hostnames": list(hostnames),
             "parentRefs": [_parent(ref, namespace) for ref in parents],
-            "rules": [
-                {
-                    "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
-                    "backendRefs": [_backend(model, slot) for slot in slots],
-                }
-            ],
+            "rules": rules,
         },
     }
+
+
+def _mirror(model: str, copies: Copies) -> dict[str, Any]:
+    target = {"group": "", "kind": "Service", "name": child_name(model, copies.revision), "port": 80}
+    mirror: dict[str, Any] = {"backendRef": target}
+    if copies.percent < 100:  # left out, it is understood by implementations that know no percentage, too
+        mirror["percent"] = copies.percent
+    return {"type": "RequestMirror", "requestMirror": mirror}
 
 
 def _parent(ref: ParentRef, namespace: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatrial.build.names import child_name, labels, selector
+from seatrial.build.names import PREVIEW, child_name, labels, selector
 
 
 def revision_service(model: str, namespace: str, revision: str, port: int) -> dict[str, Any]:
@@ -15,6 +15,11 @@ def revision_service(model: str, namespace: str, revision: str, port: int) -> di
 def model_service(model: str, namespace: str, stable: str, port: int) -> dict[str, Any]:
     """The Service that bears the model's name: always the stable revision, past the weights."""
     return _service(model, namespace, labels(model), selector(model, stable), port)
+
+
+def preview_service(model: str, namespace: str, revision: str, port: int) -> dict[str, Any]:
+    """The Service of the preview: the candidate while there is one, else stable."""
+    return _service(child_name(model, PREVIEW), namespace, labels(model), selector(model, revision), port)
 
 
 def _service(

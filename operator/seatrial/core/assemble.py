@@ -8,14 +8,14 @@ from typing import Any
 from seatrial.api.spec import ParentRef
 from seatrial.api.status import Status
 from seatrial.build.deployment import render, serving_port
-from seatrial.build.names import PORT, child_name
+from seatrial.build.names import PORT, PREVIEW, child_name
 from seatrial.build.record import record
-from seatrial.build.route import http_route
-from seatrial.build.service import model_service, revision_service
-from seatrial.core import canary
+from seatrial.build.route import Copies, Preview, http_route
+from seatrial.build.service import model_service, preview_service, revision_service
+from seatrial.core import probation, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
-from seatrial.core.traffic import as_backends
+from seatrial.core.traffic import as_backends, highest, parts
 
 
 def parents(p: Pass) -> list[ParentRef]:
@@ -67,9 +67,9 @@ def _as_born(live: Manifest) -> Manifest:
 
 
 def alive(status: Status) -> list[str]:
-    """Revisions whose pods stay: stable, the candidate, and whatever the route still holds."""
+    """Revisions whose pods stay: stable, the candidate, the one kept for going back, and what the route still holds."""
     candidate = status.rollout.revision if status.rollout is not None else None
-    wanted = [status.stable, candidate, status.traffic.slots.a, status.traffic.slots.b]
+    wanted = [status.stable, candidate, probation.previous(status), status.traffic.slots.a, status.traffic.slots.b]
     return list(dict.fromkeys(revision for revision in wanted if revision is not None))
 
 
@@ -81,9 +81,18 @@ def size(p: Pass, status: Status, revision: str) -> int:
     if revision == status.stable:
         return p.replicas
     if rollout is not None and rollout.revision == revision and rollout.back is None:
-        need = p.replicas if status.stable is None else canary.pods_needed(p, status, rollout)
+        need = p.replicas if status.stable is None else voyage.pods_needed(p, status, rollout)
         return max(need, min(current, p.replicas)) if rollout.exposed else need
+    if revision == probation.previous(status):
+        return _kept(p, status, revision, current)
     return current
+
+
+def _kept(p: Pass, status: Status, revision: str, current: int) -> int:
+    """The revision kept for going back shrinks once nobody can be waiting for an answer of its surplus pods."""
+    wanted = probation.size(p, current)
+    waiting = highest(status.traffic, revision) > parts(voyage.holdback(p)) or not p.settled
+    return max(wanted, current) if waiting else wanted
 
 
 def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
@@ -103,6 +112,8 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
         services.append(revision_service(observed.name, observed.namespace, revision, port))
         if revision == status.stable:
             services.append(model_service(observed.name, observed.namespace, revision, port))
+        if revision == status.traffic.preview:
+            services.append(preview_service(observed.name, observed.namespace, revision, port))
     route = _route(p, status)
     out = [*records, *deployments, *services, *([route] if route is not None else [])]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
@@ -127,12 +138,15 @@ def _route(p: Pass, status: Status) -> Manifest | None:
     attach = parents(p)
     if slots is None or not attach or p.observed.conflict:
         return None
+    mirror, previewed, asked = status.traffic.mirror, status.traffic.preview, p.spec.traffic.preview
     return http_route(
         p.observed.name,
         p.observed.namespace,
         hostnames=p.spec.traffic.hostnames,
         parents=attach,
         slots=slots,
+        copies=Copies(mirror.revision, mirror.percent) if mirror is not None else None,
+        preview=Preview(asked.header, previewed) if asked and asked.header and previewed else None,
     )
 
 
@@ -143,7 +157,7 @@ def _key(manifest: Manifest) -> str:
 def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     """What nothing refers to any more. A route that is missing or not settled counts as a reference."""
     observed = p.observed
-    stay = set(alive(status))
+    stay = {*alive(status), *([PREVIEW] if status.traffic.preview is not None else [])}
     route = observed.route
     present = set(observed.workloads) | set(observed.records) | _service_revisions(p)
     named = route.services if route is not None else frozenset()

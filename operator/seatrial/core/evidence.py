@@ -7,7 +7,8 @@ from datetime import timedelta
 from seatrial.api.spec import Check, OnFail, Runtime
 from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
 from seatrial.build.revision import digest
-from seatrial.core import canary, checks, clock, trial
+from seatrial.core import checks, clock, trial, voyage
+from seatrial.core.legs import Kind
 from seatrial.core.passing import Pass
 from seatrial.core.questions import MetricQuestion
 from seatrial.core.traffic import parts, slot_of, weight_of
@@ -47,8 +48,8 @@ def due(p: Pass, rollout: Rollout) -> bool:
         return True
     if rollout.confirmed_at is None:
         return False
-    left_then = canary.minimum_time(p, rollout) - clock.elapsed(rollout, rollout.looked_at)
-    return left_then > timedelta(0) and clock.elapsed(rollout, p.now) >= canary.minimum_time(p, rollout)
+    left_then = voyage.minimum_time(p, rollout) - clock.elapsed(rollout, rollout.looked_at)
+    return left_then > timedelta(0) and clock.elapsed(rollout, p.now) >= voyage.minimum_time(p, rollout)
 
 
 def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
@@ -66,9 +67,9 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         candidate=_arm(p, status, revision),
         runtime=p.spec.runtime or Runtime.CUSTOM,
         model_name=p.spec.model.name if p.spec.model else None,
-        weight=weight_of(status.traffic, revision, confirmed=True) / parts(1),
-        last=rollout is not None and canary.is_last(p, rollout) and not rollout.promoting,
-        concurrent=stable_weight >= CONCURRENT,
+        weight=weight_of(status.traffic, revision, confirmed=True) / parts(1) or _copied(status),
+        last=rollout is not None and voyage.accepts(p, rollout) and not rollout.promoting,
+        concurrent=stable_weight >= CONCURRENT and not previewed(p, rollout),
         min_samples=p.spec.analysis.min_samples,
         settled=confirmed_at is not None and p.now - confirmed_at >= settle,
         confirmed_at=confirmed_at,
@@ -85,7 +86,21 @@ def _arm(p: Pass, status: Status, revision: str) -> checks.Arm:
     slot = slot_of(status.traffic.slots, revision)
     if slot is None:
         slot = "b" if slot_of(status.traffic.slots, status.stable) == "a" else "a"
-    return checks.Arm(revision=revision, slot=slot, pods=pods)
+    mirror = status.traffic.mirror
+    copied = mirror is not None and mirror.revision == revision
+    return checks.Arm(revision=revision, slot=slot, copied=copied, pods=pods)
+
+
+def _copied(status: Status) -> float:
+    """Percent of live requests of which the candidate gets a copy."""
+    return float(status.traffic.mirror.percent) if status.traffic.mirror is not None else 0.0
+
+
+def previewed(p: Pass, rollout: Rollout | None) -> bool:
+    """Whether the candidate stands behind its preview: what comes there is not what stable gets."""
+    if rollout is None or rollout.promoting:
+        return False
+    return voyage.leg(p, rollout).kind is Kind.BLUE_GREEN
 
 
 def opening_questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
@@ -195,7 +210,8 @@ def _act(p: Pass, status: Status) -> Status:
 
 def _hold_if_blind(p: Pass, status: Status) -> Status:
     blind = [check for check in status.checks if check.outcome in (Outcome.NO_DATA, Outcome.ERROR)]
-    if blind and not p.holding:
+    flipping = status.rollout is not None and voyage.leg(p, status.rollout).kind is Kind.BLUE_GREEN
+    if blind and not p.holding and not flipping:  # a preview and its flip do not wait for numbers of live requests
         p.holding = f"check {blind[0].name}: {blind[0].message}"
     return status
 
@@ -205,7 +221,7 @@ def _wake_for_next(p: Pass, rollout: Rollout) -> None:
         return
     p.wake(rollout.looked_at + p.spec.analysis.interval - p.now)
     if rollout.confirmed_at is not None and rollout.stopped_since is None:
-        left = canary.minimum_time(p, rollout) - clock.elapsed(rollout, p.now)
+        left = voyage.minimum_time(p, rollout) - clock.elapsed(rollout, p.now)
         if left > timedelta(0):
             p.wake(left)
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from seatrial.api.spec import CanaryStep, ModelDeploymentSpec
+from seatrial.api.spec import ModelDeploymentSpec
 from seatrial.api.status import Status
+from seatrial.core.legs import Leg, legs
 from seatrial.core.questions import Answers
 from seatrial.core.state import Event, Installation, Observed, Workload
 
@@ -54,9 +55,9 @@ class Pass:
         return self.spec.replicas
 
     @property
-    def steps(self) -> list[CanaryStep]:
-        """The canary's steps."""
-        return self.spec.strategy.stages[0].canary.steps
+    def legs(self) -> tuple[Leg, ...]:
+        """The steps of all stages."""
+        return legs(self.spec.strategy)
 
     def workload(self, revision: str | None) -> Workload | None:
         """A revision's Deployment and pods, if there are any."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from seatrial.api.status import BackReason, Outcome, OverlayKind, Paused, Status
 from seatrial.build.names import COMMANDS
 from seatrial.build.revision import digest
-from seatrial.core import canary, trial
+from seatrial.core import probation, trial, voyage
 from seatrial.core.commands import Action, Command, parse, problems
 from seatrial.core.passing import Pass
 
@@ -70,7 +70,7 @@ def _approve(p: Pass, status: Status, command: Command) -> Status:
     rollout = status.rollout
     assert rollout is not None
     waiting = rollout.overlay is not None and rollout.overlay.kind is OverlayKind.AWAITING_APPROVAL
-    gate = canary.gate(p, rollout)
+    gate = voyage.gate(p, rollout)
     if gate is None or not waiting:
         raise RefusedError("nothing waits for an approval now")
     p.event("Approved", f"gate {gate} passed by {command.by}{_because(command)}")
@@ -84,10 +84,13 @@ def _promote(p: Pass, status: Status, command: Command) -> Status:
     if failing:
         raise RefusedError(f"check {failing[0].name} fails: {failing[0].message}")
     p.event("PromotionAsked", f"{command.by} skips the remaining exposure{_because(command)}; acceptance is judged")
-    return canary.to_last_step(p, status)
+    return voyage.to_last_step(p, status)
 
 
 def _abort(p: Pass, status: Status, command: Command) -> Status:
+    if status.probation is not None and status.stable == command.revision:
+        said = f"aborted on probation by {command.by}{_because(command)}"
+        return probation.back(p, trial.go_back(p, probation.view(status), BackReason.ABORTED, said))
     _on_trial(status, command)
     return trial.go_back(p, status, BackReason.ABORTED, f"aborted by {command.by}{_because(command)}")
 

@@ -24,7 +24,18 @@ from seatrial.api.status import (
 from seatrial.build.names import child_name
 from seatrial.build.revision import revision
 from seatrial.build.runtimes import port_of
-from seatrial.core import assemble, canary, capacity, clock, evidence, health, people, summary, trial
+from seatrial.core import (
+    assemble,
+    capacity,
+    clock,
+    evidence,
+    health,
+    people,
+    probation,
+    summary,
+    trial,
+    voyage,
+)
 from seatrial.core.conditions import Claim, settle
 from seatrial.core.outcome import ApplyOutcome
 from seatrial.core.passing import Pass
@@ -32,6 +43,7 @@ from seatrial.core.questions import Answers, DryRunQuestion, PreflightQuestion, 
 from seatrial.core.recover import recover
 from seatrial.core.state import Installation, Observed, Plan, Ref, Workload
 from seatrial.core.traffic import (
+    caught_up,
     drained,
     highest,
     occupy,
@@ -59,6 +71,8 @@ def ask(observed: Observed, now: datetime, installation: Installation) -> Questi
     for rule in BEFORE_ANSWERS:
         status = rule(p, status)
     rollout = status.rollout
+    if status.probation is not None:
+        return Questions(metrics=probation.questions(p, status))
     if rollout is None:
         if not _may_begin(p, status):
             return Questions()
@@ -205,7 +219,8 @@ def choose(p: Pass, status: Status) -> Status:
     if rollout.revision == p.wanted:
         return status
     if rollout.promoting and p.wanted != status.stable:
-        if weight_of(status.traffic, rollout.revision, confirmed=True) == PARTS and p.settled:
+        confirmed = weight_of(status.traffic, rollout.revision, confirmed=True)
+        if confirmed == voyage.target(p, status, rollout) and p.settled:
             return trial.promote(p, status)
     why = (
         f"the spec is back at stable revision {status.stable}"
@@ -222,8 +237,9 @@ BEFORE_ANSWERS: tuple[Rule, ...] = (
     notice_obstacles,
     people.obey,
     choose,
-    canary.follow_edits,
-    canary.confirm,
+    probation.choose,
+    voyage.follow_edits,
+    voyage.confirm,
 )
 
 
@@ -233,6 +249,8 @@ BEFORE_ANSWERS: tuple[Rule, ...] = (
 def _may_begin(p: Pass, status: Status) -> bool:
     """Whether a trial of the wanted revision could begin now."""
     if status.rollout is not None or p.wanted == status.stable or p.replicas == 0 or p.stall is not None:
+        return False
+    if status.probation is not None:
         return False
     return status.rejected is None
 
@@ -272,7 +290,7 @@ def watch_pods(p: Pass, status: Status) -> Status:
     workload = p.workload(rollout.revision)
     if workload is not None and (fault := health.broken(workload)) is not None:
         return trial.go_back(p, status, fault.reason, fault.message)
-    need, ready = canary.pods_needed(p, status, rollout), p.ready(rollout.revision)
+    need, ready = voyage.pods_needed(p, status, rollout), p.ready(rollout.revision)
     if workload is not None and ready >= need:
         return _same_images(p, _with_rollout(status, clock.ready(rollout)), workload)
     problem = health.image_problem(workload) if workload is not None else ""
@@ -349,7 +367,7 @@ def _preflight_question(p: Pass, status: Status) -> PreflightQuestion | None:
     if rollout.exposed or rollout.preflight is not None or p.spec.model is None:
         return None
     workload = p.workload(rollout.revision)
-    if workload is None or workload.ready < canary.pods_needed(p, status, rollout):
+    if workload is None or workload.ready < voyage.pods_needed(p, status, rollout):
         return None
     pods = tuple(sorted((pod.name, pod.ip) for pod in workload.pods if pod.ready and not pod.leaving))
     return PreflightQuestion(
@@ -411,9 +429,9 @@ def advance(p: Pass, status: Status) -> Status:
     if rollout.overlay is not None and rollout.overlay.kind is not OverlayKind.AWAITING_APPROVAL:
         return status
     waiting = rollout.overlay
-    status = canary.advance(p, status)
+    status = voyage.advance(p, status)
     rollout = status.rollout
-    if waiting is not None and rollout is not None and rollout.overlay is waiting and canary.gate(p, rollout) is None:
+    if waiting is not None and rollout is not None and rollout.overlay is waiting and voyage.gate(p, rollout) is None:
         return _with_rollout(status, rollout.model_copy(update={"overlay": None}))
     return status
 
@@ -424,19 +442,23 @@ def finish(p: Pass, status: Status) -> Status:
     rollout = status.rollout
     if rollout is None or not rollout.promoting or rollout.back is not None or not p.settled:
         return status
-    if weight_of(status.traffic, rollout.revision, confirmed=True) != PARTS:
+    aim = voyage.target(p, status, rollout)
+    if weight_of(status.traffic, rollout.revision, confirmed=True) != aim:
         return status
-    if status.stable is not None and not drained(status.traffic, status.stable, p.now, p.spec.traffic.drain):
+    before = status.stable
+    if before is None:
+        return trial.promote(p, status)
+    if aim == PARTS and not drained(status.traffic, before, p.now, p.spec.traffic.drain):
         _wake_at_drain(p, status)
         return status
-    return trial.promote(p, status)
+    return probation.begin(p, trial.promote(p, status), before, rollout)
 
 
 def leave(p: Pass, status: Status) -> Status:
     """A revision without a role leaves the route once it has drained."""
     candidate = status.rollout.revision if status.rollout is not None else None
     for held in (status.traffic.slots.a, status.traffic.slots.b):
-        if held is None or held in (status.stable, candidate):
+        if held is None or held in (status.stable, candidate, probation.previous(status)):
             continue
         if status.stable is None and candidate is None:
             continue
@@ -460,7 +482,11 @@ def route(p: Pass, status: Status) -> Status:
         traffic = occupy(traffic, status.stable) or traffic
     shares: dict[str, int] = {}
     if rollout is not None:
-        shares[rollout.revision] = canary.goal(p, status, rollout)
+        shares[rollout.revision] = voyage.goal(p, status, rollout)
+        if shares[rollout.revision] > 0:
+            traffic = occupy(traffic, rollout.revision) or traffic
+    if (kept := probation.previous(status)) is not None:
+        shares[kept] = probation.share(p, status)
     for held in (traffic.slots.a, traffic.slots.b):
         if held is not None and held != status.stable and held not in shares and status.stable is not None:
             most = highest(traffic, held)
@@ -470,11 +496,28 @@ def route(p: Pass, status: Status) -> Status:
     if sum(shares.values()) != PARTS:
         return status.model_copy(update={"traffic": traffic})
     goal = {name: share for name, share in shares.items() if share > 0}
+    lower = {name: share for name, share in shares.items() if name != status.stable}
+    traffic = caught_up(p.observed.name, traffic, p.observed.route, lower)
     onward = step_towards(traffic, goal, settled=p.settled, direct=p.installation.unsafe_traffic)
+    onward = onward.model_copy(update={"mirror": voyage.copies(p, status), "preview": _previewed(p, status)})
+    if onward.mirror != status.traffic.mirror:
+        said = f"{onward.mirror.percent} % to {onward.mirror.revision}" if onward.mirror else "none"
+        p.note(f"copies of live requests: {said}")
+        onward = onward.model_copy(update={"accepted": None, "unsettled_since": p.now})
     if onward.wanted != status.traffic.wanted:
         _say_weights(p, status, onward.wanted.a, onward.wanted.b)
         onward = onward.model_copy(update={"accepted": None, "unsettled_since": p.now})
     return status.model_copy(update={"traffic": onward})
+
+
+def _previewed(p: Pass, status: Status) -> str | None:
+    """Who answers at the preview address: the candidate once it is ready, else stable."""
+    if p.spec.traffic.preview is None:
+        return None
+    rollout = status.rollout
+    if rollout is not None and rollout.exposed and rollout.back is None:
+        return rollout.revision
+    return status.stable
 
 
 def _say_weights(p: Pass, status: Status, a: int, b: int) -> None:
@@ -491,6 +534,7 @@ AFTER_ANSWERS: tuple[Rule, ...] = (
     watch_pods,
     preflight,
     look,
+    probation.watch,
     overlay,
     advance,
     finish,

@@ -18,6 +18,9 @@ def recover(p: Pass, status: Status) -> Status:
     if status.stable is not None and status.stable not in known and status.stable != p.wanted:
         p.note(f"stable {status.stable} has neither record nor Deployment left: it cannot be brought back")
         status = status.model_copy(update={"stable": None})
+    if status.probation is not None and status.probation.previous not in known:
+        p.note(f"previous {status.probation.previous} has neither record nor Deployment left: its probation ends")
+        status = status.model_copy(update={"probation": None})
     status = _traffic(p, status, known)
     refused = status.rejected.revision if status.rejected is not None else None
     found = _serving(status.traffic)

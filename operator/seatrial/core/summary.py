@@ -10,11 +10,12 @@ from seatrial.api.status import (
     Trialled,
 )
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
-from seatrial.core import canary, conditions
+from seatrial.core import conditions, probation, voyage
 from seatrial.core.conditions import Claim
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest, percent, weight_of
 
+ROLES = ("stable", "candidate", "previous", "leaving")
 NEVER_BEGAN = frozenset({"InvalidSpec"})
 """Reasons of a rejection before any trial."""
 
@@ -26,7 +27,7 @@ def summarise(p: Pass, status: Status) -> Status:
     live = [r for r in (status.traffic.slots.a, status.traffic.slots.b) if r and highest(status.traffic, r) > 0]
     rollout = status.rollout
     weight = percent(weight_of(status.traffic, rollout.revision, confirmed=True)) if rollout is not None else ""
-    step = f"{max(0, rollout.step) + 1}/{len(p.steps)}" if rollout is not None and status.stable else ""
+    step = f"{max(0, rollout.step) + 1}/{len(p.legs)}" if rollout is not None and status.stable else ""
     status = status.model_copy(
         update={
             "observed_generation": p.observed.generation,
@@ -34,6 +35,7 @@ def summarise(p: Pass, status: Status) -> Status:
             "message": text[:1024],
             "weight": weight,
             "step": step,
+            "kept": probation.told(p, status)[:1024],
             "url": f"http://{p.spec.traffic.hostnames[0]}",
             "revisions": _revisions(p, status),
             "selector": _selector(p, live),
@@ -57,7 +59,10 @@ def phase(p: Pass, status: Status) -> Phase:
             return Phase.ROLLING_BACK
         if rollout.promoting and status.stable is not None:
             return Phase.PROMOTING
-        return Phase.CANARY if rollout.exposed and status.stable is not None else Phase.PREPARING
+        exposed = rollout.exposed and status.stable is not None
+        return Phase(voyage.leg(p, rollout).kind) if exposed else Phase.PREPARING
+    if status.probation is not None:
+        return Phase.PROBATION
     if any(r not in (None, status.stable) and highest(status.traffic, r) > 0 for r in _slots(status)):
         return Phase.ROLLING_BACK
     if status.rejected is not None and status.rejected.revision == p.wanted:
@@ -90,9 +95,18 @@ def message(p: Pass, status: Status, shown: Phase) -> str:
         return f"revision {status.rejected.revision} was sent back: {status.rejected.message}"
     if shown is Phase.PARKED:
         return "spec.replicas is 0: parked"
+    if status.probation is not None:
+        return _on_probation(p, status)
     if status.stable is not None:
         return f"revision {status.stable} serves"
     return "nothing serves yet"
+
+
+def _on_probation(p: Pass, status: Status) -> str:
+    assert status.probation is not None
+    until = f"{status.probation.until:%Y-%m-%d %H:%M:%S} UTC"
+    waits = f"; revision {p.wanted} waits for its end" if p.wanted != status.stable else ""
+    return f"revision {status.stable} serves, on probation until {until}{waits}: {voyage.verdicts(status)}"
 
 
 def _on_trial(p: Pass, status: Status) -> str:
@@ -101,18 +115,19 @@ def _on_trial(p: Pass, status: Status) -> str:
     if rollout.promoting:
         return f"all traffic moves to revision {rollout.revision}"
     if not rollout.exposed:
-        need = canary.pods_needed(p, status, rollout)
+        need = voyage.pods_needed(p, status, rollout)
         return f"revision {rollout.revision} gets ready: {p.ready(rollout.revision)} of {need} pods"
     if rollout.confirmed_at is None:
-        return f"the weight of revision {rollout.revision} goes to {percent(canary.target(p, status, rollout))} %"
-    return canary.verdicts(status)
+        return f"revision {rollout.revision} goes to {voyage.leg(p, rollout).told()}"
+    return voyage.verdicts(status)
 
 
 def _revisions(p: Pass, status: Status) -> list[RevisionStatus]:
     out = []
     candidate = status.rollout.revision if status.rollout is not None else None
+    roles = {probation.previous(status): "previous", candidate: "candidate", status.stable: "stable"}
     for revision, workload in sorted(p.observed.workloads.items()):
-        role = "stable" if revision == status.stable else "candidate" if revision == candidate else "leaving"
+        role = roles.get(revision, "leaving")
         record = p.observed.records.get(revision)
         out.append(
             RevisionStatus(
@@ -123,7 +138,7 @@ def _revisions(p: Pass, status: Status) -> list[RevisionStatus]:
                 model_version=record.model_version if record else None,
             )
         )
-    return sorted(out, key=lambda r: ("stable", "candidate", "leaving").index(r.role))[:16]
+    return sorted(out, key=lambda r: ROLES.index(r.role))[:16]
 
 
 def _selector(p: Pass, live: list[str]) -> str:
@@ -149,7 +164,9 @@ def _claims(p: Pass, status: Status) -> list[Claim]:
         stalled = Claim("Stalled", False, "Progressing", "nothing is in the way")
     ready_pods = p.ready(status.stable)
     available = status.stable is not None and (ready_pods > 0 or p.replicas == 0)
-    done = status.stable == p.wanted and rollout is None and status.phase in (Phase.STABLE, Phase.PARKED)
+    done = (
+        status.stable == p.wanted and rollout is None and status.phase in (Phase.STABLE, Phase.PROBATION, Phase.PARKED)
+    )
     enough = ready_pods >= p.replicas
     ready = done and enough and not stalled.holds
     moving = not stalled.holds and not ready and status.phase is not Phase.SUSPENDED

@@ -96,6 +96,9 @@ def as_written(model: str, traffic: TrafficStatus, route: Route | None, *, direc
     written = as_backends(traffic.slots, traffic.wanted, direct=direct)
     if route is None or written is None or len(route.backends) != len(SLOTS):
         return False
+    mirror = traffic.mirror
+    if route.copies != (None if mirror is None else (child_name(model, mirror.revision), mirror.percent)):
+        return False
     return all(
         (backend.service, backend.weight) == (child_name(model, slot.revision), slot.weight)
         for backend, slot in zip(route.backends, written, strict=True)
@@ -158,6 +161,24 @@ def occupy(traffic: TrafficStatus, revision: str) -> TrafficStatus | None:
     if free is None:
         return None
     return traffic.model_copy(update={"slots": traffic.slots.model_copy(update={free: revision})})
+
+
+def caught_up(model: str, traffic: TrafficStatus, route: Route | None, falling: Mapping[str, int]) -> TrafficStatus:
+    """The weights to go on from: those of the route, where it is further on a way down than status knows.
+
+    A write whose status was lost must not be taken back: a revision that has no pods any more would rise again.
+    `falling` are parts by revision that are to lose weight.
+    """
+    if route is None or len(route.backends) != len(SLOTS) or None in (traffic.slots.a, traffic.slots.b):
+        return traffic
+    live = {slot: backend.weight for slot, backend in zip(SLOTS, route.backends, strict=True)}
+    for slot, backend in zip(SLOTS, route.backends, strict=True):
+        revision = getattr(traffic.slots, slot)
+        if backend.service != child_name(model, revision) or sum(live.values()) != PARTS:
+            return traffic
+        if falling.get(revision, PARTS) <= live[slot] < getattr(traffic.wanted, slot):
+            return traffic.model_copy(update={"wanted": Split(**live), "accepted": None})
+    return traffic
 
 
 def step_towards(

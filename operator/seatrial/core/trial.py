@@ -18,8 +18,8 @@ HISTORY = 10
 
 
 def steps_of(p: Pass) -> str:
-    """The weights of the steps, as the trial remembers them."""
-    return ",".join(str(step.weight) for step in p.steps)
+    """The steps of all stages, as the trial remembers them."""
+    return ",".join(leg.mark() for leg in p.legs)
 
 
 def begin(p: Pass, status: Status) -> Status:
@@ -28,7 +28,7 @@ def begin(p: Pass, status: Status) -> Status:
     if status.stable is None:
         p.event("Deploying", f"first revision {p.wanted}: starting {p.replicas} pods, no traffic before they are ready")
     else:
-        p.event("TrialStarted", f"revision {p.wanted} goes on trial against {status.stable}: steps {rollout.steps} %")
+        p.event("TrialStarted", f"revision {p.wanted} goes on trial against {status.stable}: steps {rollout.steps}")
     return status.model_copy(update={"rollout": rollout, "candidate": p.wanted, "rejected": None, "paused": None})
 
 
@@ -57,7 +57,7 @@ def watch_return(p: Pass, status: Status) -> Status:
         back = rollout.back.model_copy(update={"minimum_at": p.now})
         rollout = rollout.model_copy(update={"back": back})
         status = status.model_copy(update={"rollout": rollout})
-    if highest(status.traffic, rollout.revision) > 0:
+    if highest(status.traffic, rollout.revision) > 0 or status.traffic.mirror is not None:
         return status
     return _rejected(p, status, Trialled.ROLLED_BACK)
 

@@ -60,6 +60,8 @@ class Preset:
     """Buckets of the time to an answer; None where the source has none."""
     excludes: tuple[str, ...] = ()
     """What is not counted, for people."""
+    copies: Mapping[str, str] | None = None
+    """What selects the copies of live requests that a revision gets; None where they are counted like any request."""
     cannot_tell: tuple[str, ...] = ()
     """What this source does not see, for people."""
 

@@ -229,7 +229,8 @@ def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm
         if len(metrics) == 1
         else f"__name__=~{quote('|'.join(literal(name) for name in metrics))}"
     ]
-    for label, template in preset.selector.items():
+    selector = preset.copies if arm.copied and preset.copies is not None else preset.selector
+    for label, template in selector.items():
         value, pattern = template, "$pods" in template
         for placeholder, text in placeholders.items():
             value = value.replace(placeholder, literal(text) if pattern else text)

@@ -35,6 +35,7 @@ def parse(text: str, where: str) -> Preset:
             source=MetricSource(raw.pop("source")),
             runtimes=tuple(Runtime(name) for name in raw.pop("runtimes")),
             selector=raw.pop("selector"),
+            copies=raw.pop("copies", None),
             exists=raw.pop("exists"),
             proof=raw.pop("proof"),
             requests=_counted(raw.pop("requests")),

@@ -1,0 +1,305 @@
+"""The way of a candidate: capacity, then exposure, then confirmation, then the judge; leg by leg.
+
+Legs are exposure, the last one that is judged is acceptance. A leg ends after its time with every check at Pass; what
+is missing, failing or undecided never raises a weight.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from seatrial.api.base import format_duration
+from seatrial.api.spec import ApprovalWhen, OnUndecided
+from seatrial.api.status import (
+    PARTS,
+    BackReason,
+    Mirror,
+    Outcome,
+    Overlay,
+    OverlayKind,
+    Paused,
+    Rollout,
+    Status,
+)
+from seatrial.core import capacity, checks, clock, trial
+from seatrial.core.legs import Kind, Leg
+from seatrial.core.passing import Pass
+from seatrial.core.traffic import MINIMUM, highest, occupy, parts, percent, weight_of
+
+
+def leg(p: Pass, rollout: Rollout) -> Leg:
+    """The present leg; the first one for a position before it."""
+    return p.legs[min(max(0, rollout.step), len(p.legs) - 1)]
+
+
+def target(p: Pass, status: Status, rollout: Rollout) -> int:
+    """The weight of the present leg, in parts."""
+    if status.stable is None:
+        return PARTS
+    if rollout.promoting:
+        return PARTS - parts(holdback(p))
+    if rollout.step < 0:
+        return weight_of(status.traffic, rollout.revision, confirmed=False)
+    return parts(leg(p, rollout).weight)
+
+
+def holdback(p: Pass) -> int:
+    """Percent that the revision before keeps after a promotion."""
+    probation = p.spec.strategy.probation
+    return probation.holdback if probation.duration > timedelta(0) else 0
+
+
+def pods_needed(p: Pass, status: Status, rollout: Rollout) -> int:
+    """Ready pods that the present leg needs, in whole pods."""
+    if rollout.promoting or status.stable is None:
+        return max(1, p.replicas)
+    if rollout.step < 0:
+        return capacity.needed(p.replicas, -(-target(p, status, rollout) * 100 // PARTS))
+    return leg(p, rollout).pods(p.replicas)
+
+
+def is_last(p: Pass, rollout: Rollout) -> bool:
+    """Whether nothing but promotion comes after the present leg."""
+    return rollout.step >= len(p.legs) - 1
+
+
+def accepts(p: Pass, rollout: Rollout) -> bool:
+    """Whether the present leg is the last one that is judged: a preview has no live requests to judge."""
+    return leg(p, rollout).kind is not Kind.BLUE_GREEN and all(
+        later.kind is Kind.BLUE_GREEN for later in p.legs[max(0, rollout.step) + 1 :]
+    )
+
+
+def minimum_time(p: Pass, rollout: Rollout) -> timedelta:
+    """The least time on the present leg."""
+    return leg(p, rollout).min_duration
+
+
+def gate(p: Pass, rollout: Rollout) -> str | None:
+    """The next gate that a person has to pass: `STEP/ToEnter` or `STEP/ToLeave`; None where none is in the way."""
+    here = rollout.step
+    ahead: list[tuple[int, ApprovalWhen]] = []
+    if not rollout.exposed:
+        ahead.append((max(0, here), ApprovalWhen.TO_ENTER))
+    else:
+        ahead += [(here, ApprovalWhen.TO_LEAVE), (here + 1, ApprovalWhen.TO_ENTER)]
+    for index, when in ahead:
+        if not 0 <= index < len(p.legs):
+            continue
+        approval = p.legs[index].approval
+        name = f"{index}/{when}"
+        if approval is not None and approval.when is when and name not in rollout.approved:
+            return name
+    return None
+
+
+def follow_edits(p: Pass, status: Status) -> Status:
+    """Steps edited in mid-trial apply at once, and never raise the exposure.
+
+    The position becomes the last leg of the same kind that exposes no more than now; its time starts again.
+    """
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None or rollout.steps == trial.steps_of(p):
+        return status
+    confirmed = weight_of(status.traffic, rollout.revision, confirmed=True)
+    step = 0
+    if rollout.exposed and not rollout.promoting:
+        step = _position(p, rollout, confirmed)
+    p.event(
+        "StepsEdited",
+        f"steps are now {trial.steps_of(p)}: the trial, at {percent(confirmed)} %, goes on with step {step + 1}",
+    )
+    rollout = clock.restart(rollout, None).model_copy(update={"step": step, "steps": trial.steps_of(p), "approved": []})
+    return status.model_copy(update={"rollout": rollout})
+
+
+def _position(p: Pass, rollout: Rollout, confirmed: int) -> int:
+    """Where a trial goes on after its steps were edited; -1 where even the first step exposes more."""
+    if confirmed > MINIMUM:
+        fits = [i for i, one in enumerate(p.legs) if one.kind is Kind.CANARY and parts(one.weight) <= confirmed]
+        return max(fits, default=-1)
+    marks = rollout.steps.split(",")
+    mark = marks[min(max(0, rollout.step), len(marks) - 1)]
+    copied = int(mark.removeprefix("shadow ")) if mark.startswith("shadow ") else 0
+    fits = [i for i, one in enumerate(p.legs) if one.weight == 0 and one.mirror <= copied]
+    return max((i for i in fits if (p.legs[i].mirror > 0) == (copied > 0)), default=0 if p.legs[0].weight == 0 else -1)
+
+
+def to_last_step(p: Pass, status: Status) -> Status:
+    """Skip the remaining exposure."""
+    rollout = status.rollout
+    assert rollout is not None
+    if rollout.promoting or (rollout.promote and is_last(p, rollout)):
+        return status
+    if not is_last(p, rollout):
+        rollout = clock.restart(rollout, None).model_copy(update={"step": len(p.legs) - 1})
+    return status.model_copy(update={"rollout": rollout.model_copy(update={"promote": True})})
+
+
+def confirm(p: Pass, status: Status) -> Status:
+    """Start the leg's clock once its exposure is known to be in force."""
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None or not rollout.exposed or not p.settled:
+        return status
+    if rollout.promoting or rollout.confirmed_at is not None:
+        return status
+    confirmed = weight_of(status.traffic, rollout.revision, confirmed=True)
+    if confirmed != target(p, status, rollout) or status.traffic.mirror != copies(p, status):
+        return status
+    told = leg(p, rollout).told() if rollout.step >= 0 else f"{percent(confirmed)} %"
+    p.event(
+        "StepReached",
+        f"step {max(0, rollout.step) + 1} of {len(p.legs)}: revision {rollout.revision} gets {told} "
+        f"for at least {format_duration(minimum_time(p, rollout))}",
+    )
+    afresh = rollout.step > 0 and p.legs[rollout.step].kind is not p.legs[rollout.step - 1].kind
+    return status.model_copy(
+        update={
+            "rollout": clock.restart(rollout, p.now),
+            "checks": [checks.restart(check, trial=afresh) for check in status.checks],
+        }
+    )
+
+
+def advance(p: Pass, status: Status) -> Status:
+    """Take the next step if everything speaks for it."""
+    rollout = status.rollout
+    assert rollout is not None
+    if rollout.promoting:
+        return status
+    if not rollout.exposed:
+        return _enter(p, status, rollout)
+    return _leave(p, status, rollout)
+
+
+def _enter(p: Pass, status: Status, rollout: Rollout) -> Status:
+    """From Preparing to the first leg."""
+    need = pods_needed(p, status, rollout)
+    ready = p.ready(rollout.revision)
+    if ready < need:
+        p.note(f"revision {rollout.revision} has {ready} of {need} ready pods: no traffic yet")
+        return status
+    if p.spec.preflight is not None and rollout.preflight is None:
+        p.note("the recorded requests are not answered yet: no traffic yet")
+        return status
+    if status.stable is not None and (name := gate(p, rollout)) is not None:
+        return _await(p, status, rollout, name)
+    traffic = occupy(status.traffic, rollout.revision)
+    if traffic is None:
+        p.note(f"revision {rollout.revision} waits until the revision before it has left the route and drained")
+        return status
+    warmed = rollout.preflight.message if rollout.preflight else "warmed by readiness only"
+    first = leg(p, rollout).told() if status.stable is not None else "all traffic"
+    p.note(f"revision {rollout.revision} meets {first}: {ready} of {need} pods ready; {warmed}")
+    entered = rollout.model_copy(
+        update={"exposed": True, "looked_at": p.now, "promoting": status.stable is None, "overlay": None}
+    )
+    through = [check.model_copy(update={"through": p.now}) for check in status.checks]
+    return status.model_copy(update={"rollout": entered, "checks": through})
+
+
+def _leave(p: Pass, status: Status, rollout: Rollout) -> Status:
+    """From one leg to the next, or to acceptance."""
+    if rollout.confirmed_at is None:
+        return status
+    here, spent = leg(p, rollout), clock.elapsed(rollout, p.now)
+    if spent < here.min_duration:
+        p.wake(here.min_duration - spent)
+        return status
+    if not _speaks_for(p, status, here):
+        return _undecided(p, status, here, spent)
+    if (name := gate(p, rollout)) is not None:
+        return _await(p, status, rollout, name)
+    if is_last(p, rollout):
+        passed = "its preview" if here.kind is Kind.BLUE_GREEN else f"its last step: {verdicts(status)}"
+        p.event("Accepted", f"revision {rollout.revision} passed {passed}; all traffic moves to it")
+        return status.model_copy(update={"rollout": rollout.model_copy(update={"promoting": True, "overlay": None})})
+    onward = clock.restart(rollout, None).model_copy(update={"step": rollout.step + 1, "overlay": None})
+    p.note(f"step {rollout.step + 1} of {len(p.legs)} passed: {verdicts(status)}; next is {leg(p, onward).told()}")
+    return status.model_copy(update={"rollout": onward})
+
+
+def _speaks_for(p: Pass, status: Status, here: Leg) -> bool:
+    """Whether the evidence lets the candidate go on. Behind a preview only a failure counts."""
+    if here.kind is Kind.BLUE_GREEN:
+        return all(check.outcome is not Outcome.FAIL for check in status.checks)
+    return p.looked and all(check.outcome is Outcome.PASS for check in status.checks)
+
+
+def _undecided(p: Pass, status: Status, here: Leg, spent: timedelta) -> Status:
+    """What follows when the leg's longest time is over without a verdict."""
+    if spent < here.max_duration:
+        p.wake(here.max_duration - spent)
+        return status
+    open_ = [check for check in status.checks if check.outcome is not Outcome.PASS]
+    if not p.looked or not open_:
+        return status
+    message = (
+        f"nothing was decided in {format_duration(here.max_duration)} at {here.told()}: "
+        f"check {open_[0].name}: {open_[0].message}"
+    )
+    if p.spec.strategy.on_undecided is OnUndecided.ROLLBACK:
+        return trial.go_back(p, status, BackReason.UNDECIDED, message)
+    p.event("Paused", f"paused: {message}", "Warning")
+    paused = Paused(by="strategy.onUndecided", reason=message[:1024], since=p.now)
+    return status.model_copy(update={"paused": paused})
+
+
+def _await(p: Pass, status: Status, rollout: Rollout, name: str) -> Status:
+    step, when = name.split("/")
+    what = "before it is left" if when == ApprovalWhen.TO_LEAVE else "before it is entered"
+    message = (
+        f"step {int(step) + 1} ({p.legs[int(step)].told()}) wants an approval {what}: "
+        f"seatrial approve {p.observed.name}"
+    )
+    old = rollout.overlay
+    if old is not None and old.kind is OverlayKind.AWAITING_APPROVAL and old.message == message:
+        return status
+    p.event("AwaitingApproval", message)
+    overlay = Overlay(kind=OverlayKind.AWAITING_APPROVAL, message=message, since=p.now)
+    return status.model_copy(update={"rollout": rollout.model_copy(update={"overlay": overlay})})
+
+
+def verdicts(status: Status) -> str:
+    """All checks in one sentence."""
+    said = "; ".join(check.message for check in status.checks if check.message)
+    return said or ("waiting for the first look" if status.checks else "pods healthy, no metric checks")
+
+
+def held(rollout: Rollout) -> bool:
+    """Whether something stands in the way of more exposure."""
+    return rollout.overlay is not None and rollout.overlay.kind is not OverlayKind.AWAITING_APPROVAL
+
+
+def goal(p: Pass, status: Status, rollout: Rollout) -> int:
+    """The weight the candidate is to have now, in parts. Rises only with the pods and without an overlay."""
+    written = weight_of(status.traffic, rollout.revision, confirmed=False)
+    ready = p.ready(rollout.revision)
+    if rollout.back is not None:
+        most = highest(status.traffic, rollout.revision)
+        return capacity.retreat(most, p.ready(status.stable), p.replicas, ready)
+    if not rollout.exposed:
+        return 0
+    if ready == 0 and status.stable is not None:
+        return 0
+    aim = target(p, status, rollout)
+    if aim > written and status.stable is not None and (ready < pods_needed(p, status, rollout) or held(rollout)):
+        return written
+    return aim
+
+
+def copies(p: Pass, status: Status) -> Mirror | None:
+    """The copies that are to be sent now. They begin with the pods and without an overlay."""
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None or not rollout.exposed or rollout.promoting or rollout.step < 0:
+        return None
+    here = leg(p, rollout)
+    if here.mirror == 0 or status.stable is None or p.ready(rollout.revision) == 0:
+        return None
+    wanted = Mirror(revision=rollout.revision, percent=here.mirror)
+    now = status.traffic.mirror
+    if now == wanted:
+        return wanted
+    if held(rollout) or p.ready(rollout.revision) < pods_needed(p, status, rollout):
+        return now if now is not None and now.revision == rollout.revision else None
+    return wanted

@@ -1,0 +1,219 @@
+"""Trials of every kind of stage, told as stories; see `test_stories.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seatrial.api.status import PARTS, OverlayKind, Phase
+from seatrial.core.commands import Action
+from seatrial.core.state import Ref
+from tests.core.test_stories import check_story, ends, served
+from tests.sim.world import NAME, Behaviour, World, base_spec
+
+TOLD: dict[str, Any] = {}
+
+
+def story(tell: Any) -> Any:
+    TOLD[tell.__name__] = tell
+    return tell
+
+
+def spec_of(*stages: dict[str, Any], **strategy: Any) -> dict[str, Any]:
+    strategy.setdefault("probation", {"duration": "0s"})
+    return base_spec(strategy={"stages": list(stages), **strategy})
+
+
+SHADOW = {"shadow": {"percent": 20, "minDuration": "1m"}}
+CANARY = {"canary": {"steps": [{"weight": 5, "minDuration": "1m"}, {"weight": 50, "minDuration": "1m"}]}}
+PREVIEW = {"blueGreen": {"minDuration": "1m"}}
+APPROVED = {"blueGreen": {"minDuration": "1m", "approval": {"when": "ToLeave"}}}
+
+
+@story
+def shadow_then_canary() -> World:
+    world = served(spec=spec_of(SHADOW, CANARY))
+    new = world.image("fraud:v2")
+    assert world.run(120, until=lambda w: w.status.phase is Phase.SHADOW)
+    world.run(40)
+    assert world.copied[new] > 0, "the candidate gets copies"
+    assert world.served[new] == 0, "and answers nobody"
+    assert world.weight(new) == 0
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
+@story
+def a_bad_model_is_stopped_in_the_shadow() -> World:
+    world = served(spec=spec_of(SHADOW, CANARY))
+    new = world.image("fraud:v2", Behaviour(errors=0.3))
+    ends(world, Phase.ROLLED_BACK)
+    assert world.copied[new] > 0
+    assert world.served[new] == 0, "not one user met it"
+    route = world.objects[Ref("HTTPRoute", NAME)]
+    assert "filters" not in route["spec"]["rules"][0], "the copies have ended"
+    return world
+
+
+@story
+def shadow_accepts_by_itself() -> World:
+    world = served(spec=spec_of(SHADOW))
+    new = world.image("fraud:v2")
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
+@story
+def shadow_then_blue_green() -> World:
+    world = served(spec=spec_of(SHADOW, PREVIEW))
+    new = world.image("fraud:v2")
+    assert world.run(300, until=lambda w: w.status.phase is Phase.BLUE_GREEN)
+    assert world.run(120, until=lambda w: w.ready(new) == 4), "full size before the flip"
+    assert world.weight(new) == 0
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
+@story
+def blue_green_waits_for_a_person() -> World:
+    spec = spec_of(APPROVED)
+    spec["traffic"]["preview"] = {"header": "x-preview"}
+    world = served(spec=spec)
+    new = world.image("fraud:v2")
+    assert world.run(300, until=waits)
+    world.run(600)
+    assert world.weight(new) == 0
+    rules = world.objects[Ref("HTTPRoute", NAME)]["spec"]["rules"]
+    assert rules[1]["matches"][0]["headers"][0]["name"] == "x-preview"
+    assert rules[1]["backendRefs"][0]["name"].endswith(new), "the header leads to the candidate"
+    preview = world.objects[Ref("Service", f"{NAME}-preview")]
+    assert preview["spec"]["selector"]["seatrial.dev/revision"] == new
+    world.command(Action.APPROVE, new)
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
+def waits(world: World) -> bool:
+    rollout = world.status.rollout
+    return rollout is not None and rollout.overlay is not None and rollout.overlay.kind is OverlayKind.AWAITING_APPROVAL
+
+
+@story
+def probation_passes() -> World:
+    world = served(spec=spec_of(CANARY, probation={"duration": "5m", "keep": "Warm", "holdback": 10}))
+    old, new = world.status.stable, world.image("fraud:v2")
+    assert world.run(900, until=lambda w: w.status.phase is Phase.PROBATION)
+    world.run(60)
+    assert world.weight(str(old)) == PARTS // 10, "the holdback answers"
+    assert world.ready(str(old)) == 1, "one warm pod is enough for it"
+    world.tell(world.status.kept)
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    assert world.status.history[0].probation == "Pass"
+    assert world.ready(str(old)) == 0
+    return world
+
+
+@story
+def probation_without_holdback_is_undecided_without_requests() -> World:
+    world = served(spec=spec_of(CANARY, probation={"duration": "2m"}))
+    world.image("fraud:v2")
+    assert world.run(900, until=lambda w: w.status.phase is Phase.PROBATION)
+    world.prometheus.weather = world.prometheus.weather.__class__.DOWN
+    ends(world, Phase.STABLE)
+    assert world.status.history[0].probation == "Undecided"
+    return world
+
+
+@story
+def errors_on_probation_bring_the_old_one_back() -> World:
+    world = served(spec=spec_of(CANARY, probation={"duration": "30m", "keep": "Full"}))
+    old, new = world.status.stable, world.image("fraud:v2")
+    assert world.run(900, until=lambda w: w.status.phase is Phase.PROBATION)
+    world.run(30)
+    world.tell(world.status.kept)
+    world.behaviours["fraud:v2"] = Behaviour(errors=0.5)
+    ends(world, Phase.ROLLED_BACK)
+    assert world.status.stable == old
+    assert world.status.rejected is not None
+    assert world.status.rejected.revision == new
+    return world
+
+
+@story
+def back_to_the_revision_on_probation_by_the_spec() -> World:
+    world = served(spec=spec_of(CANARY, probation={"duration": "30m"}))
+    old = world.status.stable
+    world.image("fraud:v2")
+    assert world.run(900, until=lambda w: w.status.phase is Phase.PROBATION)
+    world.run(60)
+    world.image("fraud:v1")
+    ends(world, Phase.STABLE)
+    assert world.status.stable == old
+    return world
+
+
+@story
+def an_abort_on_probation() -> World:
+    world = served(spec=spec_of(CANARY, probation={"duration": "30m"}))
+    old, new = world.status.stable, world.image("fraud:v2")
+    assert world.run(900, until=lambda w: w.status.phase is Phase.PROBATION)
+    world.run(60)
+    world.command(Action.ABORT, new, reason="orders fell")
+    ends(world, Phase.ROLLED_BACK)
+    assert world.status.stable == old
+    return world
+
+
+@story
+def a_new_revision_ends_the_probation() -> World:
+    world = served(spec=spec_of(CANARY, probation={"duration": "30m", "holdback": 5}))
+    world.image("fraud:v2")
+    assert world.run(900, until=lambda w: w.status.phase is Phase.PROBATION)
+    world.run(60)
+    third = world.image("fraud:v3")
+    assert world.run(900, until=lambda w: w.status.stable == third)
+    assert world.status.history[1].probation == "CutShort"
+    return world
+
+
+@story
+def a_new_revision_waits_for_the_end_of_the_probation() -> World:
+    world = served(spec=spec_of(CANARY, probation={"duration": "10m", "onNewRevision": "Wait"}))
+    second = world.image("fraud:v2")
+    assert world.run(900, until=lambda w: w.status.phase is Phase.PROBATION)
+    third = world.image("fraud:v3")
+    world.run(300)
+    assert world.status.stable == second
+    assert not world.ready(third)
+    assert world.run(1200, until=lambda w: w.status.stable == third)
+    return world
+
+
+@story
+def undecided_pauses() -> World:
+    steps = [{"weight": 5, "minDuration": "1m", "maxDuration": "3m"}]
+    world = served(spec=spec_of({"canary": {"steps": steps}}), rate=2)
+    world.image("fraud:v2")
+    assert world.run(900, until=lambda w: w.status.paused is not None)
+    world.tell(world.status.message)
+    return world
+
+
+@story
+def undecided_goes_back() -> World:
+    steps = [{"weight": 5, "minDuration": "1m", "maxDuration": "3m"}]
+    world = served(spec=spec_of({"canary": {"steps": steps}}, onUndecided="Rollback"), rate=2)
+    world.image("fraud:v2")
+    ends(world, Phase.ROLLED_BACK)
+    return world
+
+
+@pytest.mark.parametrize("name", sorted(TOLD))
+def test_story(name: str) -> None:
+    check_story(name, TOLD[name]())
