@@ -80,7 +80,9 @@ def test_the_shortest_form_shows_what_it_runs_with(server: Server) -> None:
     assert stored["progressDeadline"] == "10m"
     assert stored["analysis"] == {"interval": "15s", "minSamples": 200}
     (stage,) = stored["strategy"]["stages"]
-    assert stage["canary"]["steps"] == [{"weight": weight, "minDuration": "5m"} for weight in (5, 25, 50)]
+    assert stage["canary"]["steps"] == [
+        {"weight": weight, "minDuration": "5m", "maxDuration": "24h"} for weight in (5, 25, 50)
+    ]
 
 
 def test_lint_and_the_api_server_agree_on_random_objects(server: Server) -> None:
