@@ -14,10 +14,7 @@ A recording is a ConfigMap of one model version, for servers of the Open Inferen
 One line is one request with one row, so that a difference names the row; `request` is sent as it stands
 to `/v2/models/NAME/infer`. It is immutable: answers belong to the version they were recorded for.
 
-Equal means |got - expected| <= tolerance * max(1, |expected|). JSON has no NaN and servers write null for
-it (MLServer's codecs do, orjson does): null and NaN are one missing value, equal to itself only. Whatever
-carries the same value is the same: 1, 1.0, "1" and true. Axes of length 1 do not count as shape: a batch
-of one row is the row.
+What counts as equal is said in `core/answers.py`.
 """
 
 from __future__ import annotations
@@ -28,6 +25,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from seatrial.core.answers import (
+    UnreadableError,
+    array,
+    first_difference,
+    index,
+    number_in,
+    open_outputs,
+    output_array,
+    same_form,
+    show,
+)
 
 FORMAT = "oip/v1"
 REQUESTS = "requests.jsonl"
@@ -249,7 +258,7 @@ def _kind(value: Json) -> str:
         return "BYTES"
     if value in _BOOLEANS:
         return "BOOL"
-    number = _number(value)
+    number = number_in(value)
     return "BYTES" if number is None else "INT64" if isinstance(number, int) else "FP64"
 
 
@@ -265,7 +274,7 @@ def _cast(row_id: str, column: str, value: Json, datatype: str) -> str | int | f
         return "" if value is None else str(value)
     if isinstance(value, str) and datatype == "BOOL" and value in _BOOLEANS:
         return _BOOLEANS[value]
-    number = _number(value) if isinstance(value, str) else value
+    number = number_in(value) if isinstance(value, str) else value
     missing = value is None or value == "" or (isinstance(number, float) and math.isnan(number))
     if datatype == "BOOL":
         if number in (0, 1):
@@ -288,20 +297,6 @@ def _cast(row_id: str, column: str, value: Json, datatype: str) -> str | int | f
         else "; models that take named columns need --columns-as-inputs"
     )
     raise RecordingError(f"{where}: {value!r} is no {datatype}{hint}")
-
-
-def _number(text: str) -> int | float | None:
-    """The number that a text writes, None if it writes none. `1_000` is none: only Python reads it so."""
-    if "_" in text or len(text) > 400:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _plain(row_id: str, where: str, value: Json) -> Json:
@@ -407,8 +402,8 @@ def _entries(text: str) -> Iterator[Recorded]:
             raise RecordingError(f"{where}: 'expected' must name at least one output with its values")
         for output, value in expected.items():
             try:
-                _flatten(value)
-            except ValueError as error:
+                array(value)
+            except UnreadableError as error:
                 raise RecordingError(f"{where}: expected output {output!r} {error}") from None
         seen.add(str(row))
         yield Recorded(str(row), body, expected)
@@ -427,116 +422,24 @@ def compare(expected: Recorded, response: object, tolerance: float) -> Differenc
         return Difference(expected.row, field, wanted, got)
 
     if not isinstance(response, Mapping):
-        return differs("response", "an object with outputs", _show(response))
+        return differs("response", "an object with outputs", show(response))
     outputs = response.get("outputs")
     if not isinstance(outputs, list):
         error = response.get("error")
-        return differs("outputs", "a list of outputs", f"the error {_show(error)}" if error else "none")
-    found = {out["name"]: out for out in outputs if isinstance(out, Mapping) and isinstance(out.get("name"), str)}
-    for name, wanted in expected.expected.items():
+        return differs("outputs", "a list of outputs", f"the error {show(error)}" if error else "none")
+    found = open_outputs(outputs)
+    for name, recorded in expected.expected.items():
         if name not in found:
             there = ", ".join(sorted(found)) or "no outputs"
             return differs(f"output {name!r}", "to be there", there[:200])
-        output = found[name]
-        shape, values = _flatten(wanted)
+        wanted = array(recorded)
         try:
-            got_shape, got = _output(output)
-        except ValueError as error:
-            return differs(name, f"{len(values)} value{'s' * (len(values) != 1)}", f"data that {error}")
-        # A flat recording says how many values there are, a nested one their shape too.
-        if len(got) != len(values) or (len(_squeeze(shape)) > 1 and _squeeze(shape) != _squeeze(got_shape)):
-            return differs(f"shape of {name}", str(list(shape)), str(list(got_shape)))
-        for position, (want, have) in enumerate(zip(values, got, strict=True)):
-            if not equal(want, have, tolerance):
-                return differs(f"{name}{_index(shape, position)}", _show(want), _show(have))
+            got = output_array(found[name])
+        except UnreadableError as error:
+            count = len(wanted.values)
+            return differs(name, f"{count} value{'s' * (count != 1)}", f"data that {error}")
+        if not same_form(wanted, got):
+            return differs(f"shape of {name}", str(list(wanted.shape)), str(list(got.shape)))
+        if (at := first_difference(wanted, got, tolerance)) is not None:
+            return differs(f"{name}{index(wanted.shape, at)}", show(wanted.values[at]), show(got.values[at]))
     return None
-
-
-def equal(expected: object, got: object, tolerance: float) -> bool:
-    """Whether two scalars are the same within the tolerance, whatever datatype carries them."""
-    a, b = _scalar(expected), _scalar(got)
-    if a is None or b is None:
-        return a is b
-    if isinstance(a, str) or isinstance(b, str):
-        if isinstance(a, str) and isinstance(b, str):
-            return a == b
-        # A label "1" against the class 1: only a text that writes the very number is equal.
-        a, b = (_scalar(_number(v)) if isinstance(v, str) else v for v in (a, b))
-        if a is None or b is None or isinstance(a, str) or isinstance(b, str):
-            return False
-    if a == b:
-        return True
-    try:
-        if math.isinf(a) or math.isinf(b):
-            return False
-        return abs(b - a) <= tolerance * max(1, abs(a))
-    except OverflowError:  # integers beyond the range of floats
-        return False
-
-
-def _scalar(value: object) -> str | int | float | None:
-    """Booleans as 0 and 1, NaN as missing; anything else that is no scalar as its text."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, (str, int, float)):
-        return {"True": 1, "true": 1, "False": 0, "false": 0}.get(value, value) if isinstance(value, str) else value
-    return repr(value)
-
-
-def _output(output: Mapping[str, Any]) -> tuple[tuple[int, ...], list[object]]:
-    """Shape and flat values of an output; data may come flat, as the protocol wants, or nested."""
-    nested, values = _flatten(output.get("data"))
-    shape = output.get("shape")
-    if not isinstance(shape, list) or not all(isinstance(n, int) and not isinstance(n, bool) for n in shape):
-        return nested, values
-    if math.prod(shape) != len(values):
-        raise ValueError(f"has {len(values)} values for the shape {shape}")
-    return tuple(shape), values
-
-
-def _flatten(value: object) -> tuple[tuple[int, ...], list[object]]:
-    """Shape and values of a nested array; a scalar has the shape ()."""
-    shape: list[int] = []
-    level = [value]
-    while any(isinstance(item, (list, tuple)) for item in level):
-        if len(shape) == 16:
-            raise ValueError("is nested more than 16 deep")
-        if not all(isinstance(item, (list, tuple)) for item in level):
-            raise ValueError("mixes values and lists")
-        lists = [item for item in level if isinstance(item, (list, tuple))]
-        if len({len(item) for item in lists}) > 1:
-            raise ValueError("is ragged: its lists have different lengths")
-        shape.append(len(lists[0]))
-        level = [inner for item in lists for inner in item]
-    if any(isinstance(item, Mapping) for item in level):
-        raise ValueError("holds an object where a value should be")
-    return tuple(shape), level
-
-
-def _squeeze(shape: Sequence[int]) -> list[int]:
-    return [n for n in shape if n != 1]
-
-
-def _index(shape: Sequence[int], position: int) -> str:
-    """`[1][3]` for a position in the flat values; nothing for a single value."""
-    if math.prod(shape) == 1:
-        return ""
-    out = []
-    for n in reversed(shape):
-        position, i = divmod(position, n)
-        out.append(f"[{i}]")
-    return "".join(reversed(out))
-
-
-def _show(value: object) -> str:
-    """A value as a person reads it: enough digits to see the difference, never a page of text."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "NaN"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:.8g}"
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,16 @@
+"""How two answers to the same request are compared."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AgreementMode(StrEnum):
+    """What of an answer has to be the same."""
+
+    NUMERIC = "Numeric"
+    """Every value, numbers within a tolerance."""
+    CLASS = "Class"
+    """The label; of scores, the place of the largest one."""
+    TOP_K = "TopK"
+    """The set of the k best; of labels, the first k."""
