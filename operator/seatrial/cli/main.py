@@ -128,6 +128,13 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
         from seatrial.runtime.settings import add_arguments  # noqa: PLC0415
 
         add_arguments(run)
+    compare = add(
+        "compare", _compare, "compare two models' answers to copies of live requests", add_help="compare" in load
+    )
+    if "compare" in load:
+        from seatrial.compare.settings import add_arguments as add_compare_arguments  # noqa: PLC0415
+
+        add_compare_arguments(compare)
     add("version", _version, "print the version")
     completion = add("completion", _completion, "print a completion script")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
@@ -314,6 +321,12 @@ def _record(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from seatrial.runtime.main import run  # noqa: PLC0415
+
+    return run(args)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from seatrial.compare.main import run  # noqa: PLC0415
 
     return run(args)
 
