@@ -184,6 +184,12 @@ def test_settings_become_flags(chart: helm_python.Chart) -> None:
     ]
 
 
+def test_the_operator_knows_its_own_image_and_takes_further_variables(chart: helm_python.Chart) -> None:
+    operator = container(chart, EVERYTHING)
+    assert operator["env"] == [{"name": "SEATRIAL_IMAGE", "value": operator["image"]}, *EVERYTHING["env"]]
+    assert container(chart)["env"] == [{"name": "SEATRIAL_IMAGE", "value": container(chart)["image"]}]
+
+
 def test_a_secret_header_is_a_file_that_only_the_operator_reads(chart: helm_python.Chart) -> None:
     pod = only(render(chart, EVERYTHING), "Deployment")["spec"]["template"]["spec"]
     (volume,) = (volume for volume in pod["volumes"] if "secret" in volume)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seatrial.api.base import API_VERSION, GROUP, KIND
+from seatrial.build.revision import digest
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "seatrial"
@@ -12,6 +13,9 @@ MODEL_LABEL = f"{GROUP}/model"
 """On every child: the ModelDeployment's name."""
 REVISION_LABEL = f"{GROUP}/revision"
 """On a revision's Deployment, Service, record and pods: the revision."""
+COMPARER_LABEL = f"{GROUP}/comparer"
+"""On a comparer's Deployment, Service and pods: the candidate's revision. They do not bear the revision's own label,
+or its Service would send them requests."""
 
 COMMANDS = f"{GROUP}/commands"
 """Annotation on a ModelDeployment: commands of people, a line each."""
@@ -19,6 +23,8 @@ PORT = f"{GROUP}/port"
 """Annotation on a revision's Deployment: the port that answers inference requests."""
 PREVIEW = "preview"
 """Stands for a revision in the name of the preview Service."""
+SERVICE_NAME_MAX = 63
+"""Characters."""
 RESPONSE_HEADER = "x-model-revision"
 """Response header that names the revision that answered; stable in meaning for ever."""
 
@@ -26,6 +32,21 @@ RESPONSE_HEADER = "x-model-revision"
 def child_name(model: str, revision: str) -> str:
     """Name of a revision's record, Deployment and Service."""
     return f"{model}-{revision}"
+
+
+def comparer_name(model: str, revision: str) -> str:
+    """Name of the Deployment and Service that compare a candidate with stable.
+
+    It does not begin with the candidate's `child_name`: queries select a revision's pods by that. The model comes last,
+    where it can be cut; a Service's name has 63 characters at most.
+    """
+    name = f"compare-{revision}-{model}"
+    return name if len(name) <= SERVICE_NAME_MAX else f"{name[: SERVICE_NAME_MAX - 7]}-{digest(model, 6)}"
+
+
+def comparer_selector(model: str, revision: str) -> dict[str, str]:
+    """What selects a comparer's pods."""
+    return {MODEL_LABEL: model, COMPARER_LABEL: revision}
 
 
 def labels(model: str, revision: str | None = None) -> dict[str, str]:

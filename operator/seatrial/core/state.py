@@ -30,6 +30,8 @@ class Installation:
     """The address of Prometheus, for messages; empty where none is set."""
     presets: Mapping[str, Any] = field(default_factory=dict)
     """Metric presets by name."""
+    image: str = ""
+    """The operator's own image, which comparers run from; empty where it is not known."""
     unsafe_traffic: bool = False
     """Leave out what keeps requests from being lost. Only the control run of the tests sets it."""
 

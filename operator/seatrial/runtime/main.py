@@ -135,6 +135,7 @@ def installation_of(settings: Settings) -> Installation:
         gateway=settings.gateway,
         dwell=settings.dwell,
         prometheus=settings.prometheus_url,
+        image=settings.image,
         unsafe_traffic=settings.unsafe_traffic,
         presets=presets.load(),
     )

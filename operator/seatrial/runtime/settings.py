@@ -44,6 +44,8 @@ class Settings:
     bind: str = ""
     """Address of both ports; empty for all addresses."""
     dwell: timedelta = timedelta(seconds=2)
+    image: str = ""
+    """The image this process runs from; empty where it is not known."""
     kubeconfig: str = ""
     context: str = ""
     unsafe_traffic: bool = False
@@ -91,6 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str] | 
     flag("--probe-port", 8081, "port of /healthz and /readyz; 0 for none", type=int, metavar="PORT")
     flag("--bind", "" if in_pod else "127.0.0.1", "address of both ports; empty for all", metavar="ADDRESS")
     flag("--dwell", "2s", "how long after the gateway accepts a weight the proxies are trusted to have it")
+    flag(
+        "--image",
+        "",
+        "the operator's own image, which compares answers in a shadow; the chart sets it",
+        metavar="IMAGE",
+    )
     flag("--kubeconfig", "", "kubeconfig to use; in a pod its own account is used", metavar="FILE")
     flag("--context", "", "context of the kubeconfig", metavar="NAME")
 
@@ -123,6 +131,7 @@ def from_args(args: argparse.Namespace, environ: Mapping[str, str] | None = None
         probe_port=args.probe_port,
         bind=args.bind,
         dwell=dwell,
+        image=args.image,
         kubeconfig=args.kubeconfig,
         context=args.context,
         unsafe_traffic=env.get("SEATRIAL_UNSAFE_TRAFFIC") == "yes",
