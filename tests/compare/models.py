@@ -12,9 +12,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from seatrial.compare.meters import CANDIDATE, ITSELF, Meters
+from seatrial.compare.meters import Meters
 from seatrial.compare.server import Comparer
 from seatrial.compare.settings import Settings
+from seatrial.core.compared import CANDIDATE, ITSELF
 
 INFER = "/v2/models/fraud/infer"
 BODY = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [1.0]}]}

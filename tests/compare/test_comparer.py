@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 from seatrial.api.agreement import AgreementMode
-from seatrial.compare.meters import CANDIDATE
 from seatrial.core.answers import Sameness
+from seatrial.core.compared import CANDIDATE
 from tests.compare.models import BODY, INFER, Answering, ModelServer, ground, oip, says
 
 

@@ -10,10 +10,9 @@ from prometheus_client.process_collector import ProcessCollector
 
 from seatrial import __version__
 from seatrial.compare.sampling import Dropped
-from seatrial.compare.verdict import ALL, Finding, Result
+from seatrial.compare.verdict import Finding
+from seatrial.core.compared import ALL, ANSWERS, CANDIDATE, DROPPED, ITSELF, QUEUE, Result
 
-CANDIDATE, ITSELF = "candidate", "stable-itself"
-"""The two pairs: the candidate beside stable, and stable beside itself."""
 OTHER = "other"
 """Stands for every output beyond those that get series of their own."""
 MOST_OUTPUTS = 16
@@ -38,16 +37,14 @@ class Meters:
         self.received = Counter(
             "seatrial_compare_received_total", "Copies of live requests that came in.", registry=registry
         )
-        self._dropped = Counter(
-            "seatrial_compare_dropped_total", "Copies that were not compared, by reason.", ["reason"], registry=registry
-        )
+        self._dropped = Counter(DROPPED, "Copies that were not compared, by reason.", ["reason"], registry=registry)
         self._answers = Counter(
-            "seatrial_compare_answers_total",
+            ANSWERS,
             "Answers held against stable's, by output; `*` is the whole answer.",
             ["pair", "output", "result"],
             registry=registry,
         )
-        self._queue = Gauge("seatrial_compare_queue_length", "Requests that wait to be asked again.", registry=registry)
+        self._queue = Gauge(QUEUE, "Requests that wait to be asked again.", registry=registry)
         self._asked = Histogram(
             "seatrial_compare_request_seconds",
             "Requests of the comparer's own, by the model that was asked.",

@@ -19,11 +19,12 @@ import aiohttp
 from aiohttp import web
 
 from seatrial.compare.asking import Model
-from seatrial.compare.meters import CANDIDATE, ITSELF, Meters
+from seatrial.compare.meters import Meters
 from seatrial.compare.sampling import Dropped, Pace, Rest, forwarded, refusal
 from seatrial.compare.settings import Settings
-from seatrial.compare.verdict import ALL, Answer, Result, findings, reference
+from seatrial.compare.verdict import Answer, findings, reference
 from seatrial.core.answers import UnreadableError
+from seatrial.core.compared import ALL, CANDIDATE, ITSELF, Result
 
 logger = logging.getLogger(__name__)
 

@@ -8,21 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from seatrial.core.answers import Array, Sameness, UnreadableError, difference, named_outputs
-
-ALL = "*"
-"""Stands for the whole answer: it agrees where every compared output does."""
-
-
-class Result(StrEnum):
-    """How one output of an answer stands beside the reference."""
-
-    AGREE = "agree"
-    DIFFER = "differ"
-    UNANSWERED = "unanswered"
-    """No answer came: an error status, a time-out, a broken connection."""
+from seatrial.core.compared import ALL, Result
 
 
 @dataclass(frozen=True, slots=True)

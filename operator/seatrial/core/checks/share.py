@@ -172,20 +172,23 @@ def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Preset
     preset = _preset(check, stored, situation, presets)
     if preset is None:
         return ()
-    start, end = _span(stored, situation)
+    start, end = span(stored, situation)
     counted = _counted(check, preset)
     only = dict(counted.only)
     if check.preset is CheckPreset.LATENCY and stored.slower_than is not None:
         only["le"] = "|".join(literal(text) for text in (*_spellings(stored.slower_than), "+Inf"))
     return tuple(
         CounterQuestion(
-            _key(check, side), _selector(preset, (counted.metric, preset.proof), only, arm, situation), start, end
+            question_key(check.name, side),
+            _selector(preset, (counted.metric, preset.proof), only, arm, situation),
+            start,
+            end,
         )
         for side, arm in _sides(situation)
     )
 
 
-def _span(stored: CheckStatus, situation: Situation) -> tuple[datetime, datetime]:
+def span(stored: CheckStatus, situation: Situation) -> tuple[datetime, datetime]:
     """The stretch this look counts, in Prometheus' time: always the last one's end to now, a moment ago."""
     start = milliseconds(stored.through or situation.start)
     end = max(start, milliseconds(situation.now))
@@ -199,8 +202,9 @@ def _sides(situation: Situation) -> list[tuple[str, Arm]]:
     return sides
 
 
-def _key(check: Check, side: str) -> str:
-    return f"{check.name}/{side}"
+def question_key(name: str, side: str) -> str:
+    """The key of the question about one side of a check."""
+    return f"{name}/{side}"
 
 
 def _preset(check: Check, stored: CheckStatus, situation: Situation, presets: Presets) -> Preset | None:
@@ -277,25 +281,10 @@ def fold(
     preset = _preset(check, stored, situation, presets)
     if preset is None:
         return unanswered(stored, situation, Outcome.ERROR, "its metric preset is gone: restart the trial")
-    start, end = (at.timestamp() for at in _span(stored, situation))
-    read: list[tuple[str, Arm, Counters]] = []
-    for side, arm in _sides(situation):
-        match answers.get(_key(check, side), Failure("Prometheus was not asked")):
-            case Counters(warnings=warnings) if warnings:
-                return unanswered(
-                    stored,
-                    situation,
-                    Outcome.ERROR,
-                    f"a partial answer for {side} is not counted: {'; '.join(warnings)}",
-                )
-            case Counters() as answer:
-                read.append((side, arm, answer))
-            case NoData(message):
-                return unanswered(stored, situation, Outcome.NO_DATA, message)
-            case Failure(message):
-                return unanswered(stored, situation, Outcome.ERROR, message)
-            case _:
-                return unanswered(stored, situation, Outcome.ERROR, "Prometheus gave an answer to another question")
+    start, end = (at.timestamp() for at in span(stored, situation))
+    read = answers_of(check.name, _sides(situation), stored, situation, answers)
+    if isinstance(read, CheckStatus):
+        return read
     seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
     for side, arm, _ in read:
         if (problem := _not_scraped(seen[side], side, arm, preset, end)) is not None:
@@ -323,6 +312,35 @@ def fold(
     caveat = _unseen_pod(samples[0], end) if preset.source is MetricSource.RUNTIME else ""
     counted = added(stored, situation, Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally())))
     return counted.model_copy(update={"slower_than": edge, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
+
+
+def answers_of(
+    name: str,
+    sides: Sequence[tuple[str, Arm]],
+    stored: CheckStatus,
+    situation: Situation,
+    answers: Mapping[str, MetricAnswer],
+) -> list[tuple[str, Arm, Counters]] | CheckStatus:
+    """The counters of every side of a check, whole; or its status where one of them cannot be counted."""
+    read: list[tuple[str, Arm, Counters]] = []
+    for side, arm in sides:
+        match answers.get(question_key(name, side), Failure("Prometheus was not asked")):
+            case Counters(warnings=warnings) if warnings:
+                return unanswered(
+                    stored,
+                    situation,
+                    Outcome.ERROR,
+                    f"a partial answer for {side} is not counted: {'; '.join(warnings)}",
+                )
+            case Counters() as answer:
+                read.append((side, arm, answer))
+            case NoData(message):
+                return unanswered(stored, situation, Outcome.NO_DATA, message)
+            case Failure(message):
+                return unanswered(stored, situation, Outcome.ERROR, message)
+            case _:
+                return unanswered(stored, situation, Outcome.ERROR, "Prometheus gave an answer to another question")
+    return read
 
 
 def _not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, end: float) -> str | None:
@@ -511,8 +529,11 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     """Fail at once on what is known; Pass on enough of it; else say what is missing."""
     if stored.outcome in (Outcome.NO_DATA, Outcome.ERROR):
         return stored
-    terms = terms_of(check)
-    subject = _subject(check, stored)
+    return judge_share(_subject(check, stored), terms_of(check), stored, situation)
+
+
+def judge_share(subject: str, terms: Terms, stored: CheckStatus, situation: Situation) -> CheckStatus:
+    """The verdict on counted shares of any kind; `subject` begins its sentence."""
     if (sentence := failure(terms, stored, situation)) is not None:
         return verdict(stored, situation, Outcome.FAIL, f"{subject} {sentence}: fail")
     evidence = _evidence(stored.trial if situation.last else stored.step)
