@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("plan", "judge", "idle", "rollback")
+NAMES = ("plan", "judge", "compare", "idle", "rollback")
 OUT = Path(__file__).resolve().parent.parent / "build-out" / "benchmarks"
 
 

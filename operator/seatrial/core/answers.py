@@ -154,6 +154,8 @@ def same_form(a: Array, b: Array) -> bool:
 
 def first_difference(expected: Array, got: Array, tolerance: float) -> int | None:
     """The place of the first value that is not equal; None where all are."""
+    if expected.values == got.values:
+        return None  # by far the fastest way through a long answer, and the usual one of a steady model
     for position, (want, have) in enumerate(zip(expected.values, got.values, strict=True)):
         if not equal(want, have, tolerance):
             return position
