@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.api.agreement import Agreement, AgreementMode
+from seatrial.api.agreement import Agreement
+from seatrial.api.mode import AgreementMode
 from seatrial.api.rules import NAME_MAX
 from seatrial.build.comparer import arguments, comparer_deployment, comparer_service
 from seatrial.build.names import child_name, comparer_name, selector

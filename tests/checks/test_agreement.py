@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from seatrial.api.agreement import Agreement, AgreementMode
+from seatrial.api.agreement import Agreement
+from seatrial.api.mode import AgreementMode
 from seatrial.api.spec import Margin
 from seatrial.api.status import CheckStatus, Outcome
 from seatrial.build.names import comparer_name

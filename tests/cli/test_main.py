@@ -16,7 +16,20 @@ from seatrial.cli.errors import EXIT_CODES
 from seatrial.cli.main import ACTIONS, main, parser, program
 from seatrial.core.commands import Action
 
-COMMANDS = ["get", "list", "why", "history", *ACTIONS, "status", "lint", "golden", "run", "version", "completion"]
+COMMANDS = [
+    "get",
+    "list",
+    "why",
+    "history",
+    *ACTIONS,
+    "status",
+    "lint",
+    "golden",
+    "run",
+    "compare",
+    "version",
+    "completion",
+]
 
 
 def python(code: str) -> str:

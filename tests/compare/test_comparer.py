@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from seatrial.api.agreement import AgreementMode
+from seatrial.api.mode import AgreementMode
 from seatrial.core.answers import Sameness
 from seatrial.core.compared import CANDIDATE
 from tests.compare.models import BODY, INFER, Answering, ModelServer, ground, oip, says

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.api.agreement import AgreementMode
+from seatrial.api.mode import AgreementMode
 from seatrial.core.answers import Array, Sameness, UnreadableError, array, difference, named_outputs
 
 NUMERIC = Sameness(AgreementMode.NUMERIC, tolerance=0.01)

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from seatrial.api.base import Model, Number
-
-
-class AgreementMode(StrEnum):
-    """What of an answer has to be the same."""
-
-    NUMERIC = "Numeric"
-    """Every value, numbers within a tolerance."""
-    CLASS = "Class"
-    """The label; of scores, the place of the largest one."""
-    TOP_K = "TopK"
-    """The set of the k best; of labels, the first k."""
+from seatrial.api.mode import AgreementMode
 
 
 class Agreement(Model):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seatrial.api.agreement import Agreement, AgreementMode
+from seatrial.api.agreement import Agreement
+from seatrial.api.mode import AgreementMode
 from seatrial.build.names import MANAGED_BY, MANAGER, child_name, comparer_name, comparer_selector
 
 NO_IMAGE = (

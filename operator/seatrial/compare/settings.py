@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from seatrial.api.agreement import AgreementMode
+from seatrial.api.mode import AgreementMode
 from seatrial.core.answers import Sameness
 
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from seatrial.api.agreement import AgreementMode
+from seatrial.api.mode import AgreementMode
 
 _LABELS = frozenset({"BYTES", "BOOL", *(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))})
 """Datatypes of the Open Inference Protocol whose values name something; the others measure."""
