@@ -99,10 +99,10 @@ class Model:
         )
 
     def ask(self, action: str, reason: str = "") -> None:
-        """A command of a person, for the revision on trial (`retry`: the one that was sent back)."""
+        """A command of a person, for the revision on trial or on probation (`retry`: the one that was sent back)."""
         there = self.resource()
         status = there["status"]
-        revision = status["rejected"]["revision"] if action == "retry" else status["candidate"]
+        revision = status["rejected"]["revision"] if action == "retry" else status.get("candidate") or status["stable"]
         before = there["metadata"].get("annotations", {}).get("seatrial.dev/commands", "")
         line = append(before, Command(uuid.uuid4().hex[:8], Action(action), revision, "tester", reason))
         patch = {"metadata": {"annotations": {"seatrial.dev/commands": line}}}
