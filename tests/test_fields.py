@@ -12,7 +12,7 @@ import pytest
 from seatrial.api.crd import field_paths
 from seatrial.api.lint import lint
 from seatrial.api.status import Phase
-from seatrial.build.names import child_name
+from seatrial.build.names import child_name, is_comparer
 from seatrial.core.plan import ask
 from seatrial.core.questions import Questions
 from seatrial.core.state import Manifest, Ref
@@ -126,6 +126,12 @@ def phase_and_pause(world: World) -> object:
 
 def pods(world: World) -> object:
     return sorted((r.role, r.replicas) for r in world.status.revisions)
+
+
+def comparer(world: World) -> object:
+    """How answers are compared."""
+    found = [m for ref, m in world.objects.items() if ref.kind == "Deployment" and is_comparer(NAME, ref.name)]
+    return [m["spec"]["template"]["spec"]["containers"][0]["args"] for m in found]
 
 
 def copies(world: World) -> object:
@@ -308,6 +314,10 @@ effect("spec.analysis.checks[].slowerThan", at(f"{CHECK}.slowerThan", "1s"), tri
 effect("spec.analysis.checks[].query", at(f"{CHECK}.query", "sum(other{$selector})"), trial(seconds=60)(selectors))
 effect("spec.analysis.checks[].min", at(f"{CHECK}.min", "2"), trial(seconds=60)(phase))
 effect("spec.analysis.checks[].max", at(f"{CHECK}.max", "0.5"), trial(seconds=60)(phase))
+for name, value in (("output", "predict"), ("mode", "Class"), ("tolerance", "0.5"), ("topK", 3)):
+    effect(
+        f"spec.analysis.checks[].agreement.{name}", at(f"{CHECK}.agreement.{name}", value), trial(seconds=20)(comparer)
+    )
 effect("spec.analysis.checks[].onFail", at(f"{CHECK}.onFail", "Pause"), trial(Behaviour(errors=0.5))(phase))
 effect("spec.progressDeadline", at("progressDeadline", "4m"), trial(Behaviour(start=1e6))(took))
 
@@ -357,6 +367,13 @@ for name in ("minDuration", "maxDuration"):
 STARTS["spec.strategy.stages[].blueGreen.approval.when"] = staged(
     _SHADOW, {"blueGreen": {"minDuration": "1m", "approval": {"when": "ToEnter"}}}
 )
+for name in ("output", "mode", "tolerance"):
+    STARTS[f"spec.analysis.checks[].agreement.{name}"] = {
+        **staged(_SHADOW),
+        "analysis": {"checks": [{"name": "same", "agreement": {}}]},
+    }
+_BEST = {"checks": [{"name": "same", "agreement": {"mode": "TopK"}}]}
+STARTS["spec.analysis.checks[].agreement.topK"] = {**staged(_SHADOW), "analysis": _BEST}
 _UNDECIDED = {"interval": "15s", "minSamples": 1_000_000}
 for path, stage in (("canary.steps[]", _QUIET), ("shadow", _SHADOW)):
     STARTS[f"spec.strategy.stages[].{path}.maxDuration"] = {**staged(stage), "analysis": _UNDECIDED}

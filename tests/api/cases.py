@@ -40,6 +40,12 @@ def with_stages(*stages: Document, **strategy: Any) -> Document:
     return resource(strategy={"stages": list(stages), **strategy})
 
 
+def comparing(*checks: Document) -> Document:
+    """A shadow whose checks compare answers."""
+    named = [{"name": f"c{index}", **check} for index, check in enumerate(checks)]
+    return resource(strategy={"stages": [{"shadow": {}}]}, analysis={"checks": named})
+
+
 def with_pods(**pod: Any) -> Document:
     return resource(template={"spec": {"containers": [{"name": "model", "image": "i@sha256:1"}], **pod}})
 
@@ -324,16 +330,43 @@ BREAKING = [
         "nothing here can judge this model: add a check, or set analysis.none with a reason",
     ),
     Case(
-        "preset-or-query",
+        "one-kind-of-check",
         with_check(preset="Errors", query=QUERY, max="1%"),
         CHECK,
-        "check c needs exactly one of preset and query: it has both, remove one",
+        "check c says none or several of preset, query and agreement: name exactly one",
     ),
     Case(
-        "preset-or-query",
+        "one-kind-of-check",
         with_check(max="1"),
         CHECK,
-        "check c needs exactly one of preset and query: add one",
+        "check c says none or several of preset, query and agreement: name exactly one",
+    ),
+    Case(
+        "agreement-has-a-margin-only",
+        comparing({"agreement": {}, "max": "5%"}),
+        CHECK,
+        "check c0 compares answers with stable's own, so from, min and max say nothing: use margin",
+    ),
+    Case(
+        "agreement-in-one-way",
+        comparing({"agreement": {"mode": "Class"}}, {"agreement": {"mode": "TopK"}}),
+        "spec.analysis.checks",
+        "agreement checks differ in mode, tolerance or topK, and answers are compared in one way: make them the same; "
+        "they may name different outputs",
+    ),
+    Case(
+        "agreement-in-one-way",
+        comparing({"agreement": {"tolerance": "0.1"}}, {"agreement": {}}),
+        "spec.analysis.checks",
+        "agreement checks differ in mode, tolerance or topK, and answers are compared in one way: make them the same; "
+        "they may name different outputs",
+    ),
+    Case(
+        "agreement-needs-a-shadow",
+        with_check(agreement={}),
+        "spec.analysis.checks",
+        "a check compares answers (agreement), and only in a shadow both models answer the same request: put a shadow "
+        "first, or remove the check",
     ),
     Case(
         "query-needs-bound",
@@ -457,6 +490,10 @@ VALID = {
     ),
     "a whole probation": with_stages(
         ONE_STEP, probation={"duration": "0s", "keep": "Full", "holdback": 50, "onNewRevision": "Wait"}
+    ),
+    "answers compared": comparing(
+        {"agreement": {"mode": "TopK", "topK": 3, "output": "a"}, "margin": {"points": "2"}, "onFail": "Pause"},
+        {"agreement": {"mode": "TopK", "topK": 3, "output": "b"}},
     ),
     "a preview header": with_traffic(preview={"header": "x-preview"}),
     "another server with its port": resource(runtime="Custom", model=None, port=1),

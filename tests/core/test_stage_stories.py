@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from seatrial.api.status import PARTS, OverlayKind, Phase
+from seatrial.build.names import comparer_name
 from seatrial.core.commands import Action
 from seatrial.core.state import Ref
 from tests.core.test_stories import check_story, ends, served
@@ -54,6 +56,40 @@ def a_bad_model_is_stopped_in_the_shadow() -> World:
     assert world.served[new] == 0, "not one user met it"
     route = world.objects[Ref("HTTPRoute", NAME)]
     assert "filters" not in route["spec"]["rules"][0], "the copies have ended"
+    return world
+
+
+@story
+def answers_are_compared_in_the_shadow() -> World:
+    spec = spec_of(SHADOW, CANARY)
+    spec["analysis"]["checks"] = [{"name": "errors", "preset": "Errors"}, {"name": "same", "agreement": {}}]
+    world = served(spec=spec)
+    new = world.image("fraud:v2")
+    assert world.run(200, until=lambda w: w.status.phase is Phase.SHADOW and w.status.traffic.mirror is not None)
+    comparer = Ref("Deployment", comparer_name(NAME, new))
+    assert comparer in world.objects
+    mirrors = world.objects[Ref("HTTPRoute", NAME)]["spec"]["rules"][0]["filters"]
+    assert [m["requestMirror"]["percent"] for m in mirrors] == [20, 10]
+    world.run(120)
+    assert world.status.phase is Phase.SHADOW, "without compared answers the shadow does not end"
+    world.edit(lambda s: s["analysis"].update(checks=[{"name": "errors", "preset": "Errors"}]))
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    assert comparer not in world.objects
+    assert Ref("Service", comparer.name) not in world.objects
+    return world
+
+
+@story
+def agreement_without_an_image_of_the_operator() -> World:
+    spec = spec_of(SHADOW)
+    spec["analysis"]["checks"] = [{"name": "same", "agreement": {}}]
+    world = served(spec=spec)
+    world.installation = replace(world.installation, image="")
+    new = world.image("fraud:v2")
+    world.run(60)
+    assert world.ready(new) == 0, "no pod is started for a trial that could not be judged"
+    world.tell(world.status.message)
     return world
 
 

@@ -133,7 +133,7 @@ class Invariants:
     def _stable_keeps_its_size(self, world: World, plan: Plan) -> None:
         stable = plan.status.stable
         for manifest in plan.apply:
-            if manifest["kind"] == "Deployment" and manifest["metadata"]["labels"][REVISION_LABEL] == stable:
+            if manifest["kind"] == "Deployment" and manifest["metadata"]["labels"].get(REVISION_LABEL) == stable:
                 assert manifest["spec"]["replicas"] == world.resource["spec"]["replicas"]
 
     def _waiting_is_explained(self, after: Status) -> None:

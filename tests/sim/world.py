@@ -22,6 +22,7 @@ from seatrial.build.names import (
     MODEL_LABEL,
     REVISION_LABEL,
     child_name,
+    is_comparer,
     owner_reference,
 )
 from seatrial.build.overlay import owned
@@ -211,7 +212,10 @@ class World:
         self.served: Counter[str] = Counter()
         self.copied: Counter[str] = Counter()
         self.installation = Installation(
-            gateway=("gateways", "gateway"), prometheus="http://prometheus:9090", presets=presets.load()
+            gateway=("gateways", "gateway"),
+            prometheus="http://prometheus:9090",
+            presets=presets.load(),
+            image="seatrial:1",
         )
         self.sent = 0
         self.lost: Counter[str] = Counter()
@@ -339,8 +343,8 @@ class World:
         self.pods = [pod for pod in self.pods if pod.gone_at is None or self.now < pod.gone_at + GONE]
         wanted: set[str] = set()
         for ref, obj in self.objects.items():
-            if ref.kind != "Deployment":
-                continue
+            if ref.kind != "Deployment" or REVISION_LABEL not in obj["metadata"]["labels"]:
+                continue  # a comparer has no part in this world
             name = obj["metadata"]["labels"][REVISION_LABEL]
             wanted.add(name)
             image = obj["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -444,10 +448,12 @@ class World:
 
     def _copy(self, rule: Manifest, count: int) -> None:
         """Send copies; nobody waits for the answers."""
-        for entry in rule.get("filters", ()):
+        for index, entry in enumerate(rule.get("filters", ())):
             mirror = entry["requestMirror"]
+            if is_comparer(NAME, mirror["backendRef"]["name"]):
+                continue
             copies = self._binomial(count, mirror.get("percent", 100) / 100)
-            pods, cluster = self._behind(mirror["backendRef"]["name"]), f"{ROUTE}/rule/0-mirror-0"
+            pods, cluster = self._behind(mirror["backendRef"]["name"]), f"{ROUTE}/rule/0-mirror-{index}"
             if not pods:
                 self._count(cluster, copies, errors=copies, slow=0)
                 continue

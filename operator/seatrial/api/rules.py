@@ -171,6 +171,13 @@ def _reserved(metadata: Mapping[str, Any]) -> list[str]:
     return [key for key in keys if key.startswith(f"{GROUP}/")]
 
 
+def _ways(analysis: Mapping[str, Any]) -> set[tuple[Any, ...]]:
+    """The ways in which answers are compared."""
+    asked = [check["agreement"] for check in analysis.get("checks", []) if "agreement" in check]
+    return {(one["mode"], one.get("tolerance"), one.get("topK")) for one in asked}
+
+
+CHECKS = ("preset", "query", "agreement")
 STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
 _IS_MLSERVER_CEL = "has(self.runtime) && self.runtime == 'MLServer'"
@@ -468,18 +475,54 @@ RULES: tuple[Rule, ...] = (
         message="nothing here can judge this model: add a check, or set analysis.none with a reason",
     ),
     Rule(
-        name="preset-or-query",
+        name="one-kind-of-check",
         at="spec.analysis.checks[]",
-        cel="has(self.preset) != has(self.query)",
-        holds=lambda self: ("preset" in self) != ("query" in self),
-        message="check {check} needs exactly one of preset and query: {next}",
-        values={
-            "check": _CHECK,
-            "next": Value(
-                "has(self.preset) ? 'it has both, remove one' : 'add one'",
-                lambda self: "it has both, remove one" if "preset" in self else "add one",
-            ),
-        },
+        cel="[has(self.preset), has(self.query), has(self.agreement)].exists_one(x, x)",
+        holds=lambda self: sum(kind in self for kind in CHECKS) == 1,
+        message="check {check} says none or several of preset, query and agreement: name exactly one",
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="agreement-has-a-margin-only",
+        at="spec.analysis.checks[]",
+        cel="!has(self.agreement) || !(has(self.from) || has(self.min) || has(self.max))",
+        holds=lambda self: "agreement" not in self or not ({"from", "min", "max"} & self.keys()),
+        message="check {check} compares answers with stable's own, so from, min and max say nothing: use margin",
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="agreement-in-one-way",
+        at="spec.analysis",
+        blame=".checks",
+        cel=(
+            "!has(self.checks) || self.checks.filter(c, has(c.agreement)).map(c, [c.agreement.mode, "
+            "has(c.agreement.tolerance) ? c.agreement.tolerance : '', "
+            "has(c.agreement.topK) ? string(c.agreement.topK) : '']).all(w, "
+            "w == self.checks.filter(c, has(c.agreement)).map(c, [c.agreement.mode, "
+            "has(c.agreement.tolerance) ? c.agreement.tolerance : '', "
+            "has(c.agreement.topK) ? string(c.agreement.topK) : ''])[0])"
+        ),
+        holds=lambda self: len(_ways(self)) <= 1,
+        message=(
+            "agreement checks differ in mode, tolerance or topK, and answers are compared in one way: make them the "
+            "same; they may name different outputs"
+        ),
+    ),
+    Rule(
+        name="agreement-needs-a-shadow",
+        at="spec",
+        blame=".analysis.checks",
+        cel=(
+            "!has(self.analysis.checks) || self.analysis.checks.all(c, !has(c.agreement)) || "
+            "self.strategy.stages.exists(s, has(s.shadow))"
+        ),
+        holds=lambda self: (
+            not _ways(self["analysis"]) or any("shadow" in stage for stage in self["strategy"]["stages"])
+        ),
+        message=(
+            "a check compares answers (agreement), and only in a shadow both models answer the same request: put a "
+            "shadow first, or remove the check"
+        ),
     ),
     Rule(
         name="query-needs-bound",

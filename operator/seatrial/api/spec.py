@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
+from seatrial.api.agreement import Agreement
 from seatrial.api.base import Duration, Model, Number, OpenModel, Percent
 
 Name63 = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
@@ -351,9 +352,11 @@ class Check(Model):
     source: Annotated[MetricSource | None, Field(alias="from")] = None
     """Whose numbers a preset reads; the gateway's where they are found, else the runtime's."""
     margin: Margin | None = None
-    """How much worse than stable is acceptable. Errors: 0.5 points and 50 %; Latency: 2 points."""
+    """How much worse than stable is acceptable. Errors: 0.5 points and 50 %; Latency: 2 points; agreement: 1 point."""
     slower_than: Duration | None = None
     """Latency: a request is slow when it takes longer. Left out: the edge nearest stable's p95."""
+    agreement: Agreement | None = None
+    """Shadow: the candidate's answers beside stable's, and stable's beside its own. Margin: 1 point where left out."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
     """A PromQL query that gives one number; every selector carries `$selector` or `$namespace`."""
     min: CheckBound | None = None

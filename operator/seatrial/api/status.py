@@ -125,6 +125,8 @@ class Mirror(Model):
     """Who gets them."""
     percent: Annotated[int, Field(ge=1, le=100)]
     """Percent of live requests that are copied."""
+    compared: bool = False
+    """Some copies go to a comparer too."""
 
 
 class TrafficStatus(Model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from seatrial.api.base import API_VERSION, GROUP, KIND
 from seatrial.build.revision import digest
 
@@ -42,6 +44,12 @@ def comparer_name(model: str, revision: str) -> str:
     """
     name = f"compare-{revision}-{model}"
     return name if len(name) <= SERVICE_NAME_MAX else f"{name[: SERVICE_NAME_MAX - 7]}-{digest(model, 6)}"
+
+
+def is_comparer(model: str, name: str) -> bool:
+    """Whether a child of a model is one of its comparers: a model may itself be called `compare-…`."""
+    found = re.match("compare-([0-9a-f]{10})-", name)
+    return found is not None and name == comparer_name(model, found[1])
 
 
 def comparer_selector(model: str, revision: str) -> dict[str, str]:

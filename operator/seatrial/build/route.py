@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatrial.api.spec import ParentRef
-from seatrial.build.names import RESPONSE_HEADER, child_name, labels
+from seatrial.build.names import RESPONSE_HEADER, child_name, comparer_name, labels
 
+COMPARED = 10
+"""Percent of live requests that a comparer may choose from."""
 PREVIEWED = "candidate"
 """Value of the preview header that reaches the candidate."""
 
@@ -34,6 +36,13 @@ class Copies:
 
     revision: str
     percent: int
+    compared: bool = False
+    """A few more copies go to the comparer."""
+
+    def targets(self, model: str) -> list[tuple[str, int]]:
+        """Service and percent of each mirror, in order: the gateway names what it counts by the position."""
+        compared = [(comparer_name(model, self.revision), min(self.percent, COMPARED))] if self.compared else []
+        return [(child_name(model, self.revision), self.percent), *compared]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ def http_route(
     path = {"path": {"type": "PathPrefix", "value": "/"}}
     live: dict[str, Any] = {"matches": [path], "backendRefs": [_backend(model, slot) for slot in slots]}
     if copies is not None:
-        live["filters"] = [_mirror(model, copies)]
+        live["filters"] = [_mirror(name, percent) for name, percent in copies.targets(model)]
     rules = [live]
     if preview is not None:
         header = {"type": "Exact", "name": preview.header, "value": PREVIEWED}
@@ -80,11 +89,10 @@ def http_route(
     }
 
 
-def _mirror(model: str, copies: Copies) -> dict[str, Any]:
-    target = {"group": "", "kind": "Service", "name": child_name(model, copies.revision), "port": 80}
-    mirror: dict[str, Any] = {"backendRef": target}
-    if copies.percent < 100:  # left out, it is understood by implementations that know no percentage, too
-        mirror["percent"] = copies.percent
+def _mirror(service: str, percent: int) -> dict[str, Any]:
+    mirror: dict[str, Any] = {"backendRef": {"group": "", "kind": "Service", "name": service, "port": 80}}
+    if percent < 100:  # left out, it is understood by implementations that know no percentage, too
+        mirror["percent"] = percent
     return {"type": "RequestMirror", "requestMirror": mirror}
 
 

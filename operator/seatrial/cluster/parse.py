@@ -232,17 +232,16 @@ def parse_route(manifest: Manifest) -> Route:
         backends=tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in backends),
         services=frozenset(_services(rules)),
         accepted=bool(said) and all(accepted for accepted, _, _ in said),
-        copies=_copies(rules[0]) if rules else None,
+        copies=tuple(_copies(rules[0])) if rules else (),
         resolved=all(resolved for _, resolved, _ in said),
         problem=refused or unresolved,
     )
 
 
-def _copies(rule: Mapping[str, Any]) -> tuple[str, int] | None:
+def _copies(rule: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
     for entry in rule.get("filters") or ():
         if mirror := entry.get("requestMirror"):
-            return str((mirror.get("backendRef") or {}).get("name")), int(mirror.get("percent", 100))
-    return None
+            yield str((mirror.get("backendRef") or {}).get("name")), int(mirror.get("percent", 100))
 
 
 def _services(rules: Iterable[Mapping[str, Any]]) -> Iterable[str]:

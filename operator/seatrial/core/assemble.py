@@ -7,15 +7,16 @@ from typing import Any
 
 from seatrial.api.spec import ParentRef
 from seatrial.api.status import Status
+from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
-from seatrial.build.names import PORT, PREVIEW, child_name
+from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_comparer
 from seatrial.build.record import record
-from seatrial.build.route import Copies, Preview, http_route
+from seatrial.build.route import Preview, http_route
 from seatrial.build.service import model_service, preview_service, revision_service
 from seatrial.core import probation, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
-from seatrial.core.traffic import as_backends, highest, parts
+from seatrial.core.traffic import as_backends, copies_of, highest, parts
 
 
 def parents(p: Pass) -> list[ParentRef]:
@@ -114,10 +115,25 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
             services.append(model_service(observed.name, observed.namespace, revision, port))
         if revision == status.traffic.preview:
             services.append(preview_service(observed.name, observed.namespace, revision, port))
+    if (compared := voyage.compared(p, status)) is not None:
+        deployments.append(_comparer(p, status, compared))
+        services.append(comparer_service(observed.name, observed.namespace, compared))
     route = _route(p, status)
     out = [*records, *deployments, *services, *([route] if route is not None else [])]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
     return tuple(manifest for manifest in out if _key(manifest) not in blocked)
+
+
+def _comparer(p: Pass, status: Status, candidate: str) -> Manifest:
+    assert status.stable is not None
+    return comparer_deployment(
+        p.observed.name,
+        p.observed.namespace,
+        stable=status.stable,
+        candidate=candidate,
+        agreements=voyage.agreements(p),
+        image=p.installation.image,
+    )
 
 
 def _record(p: Pass, revision: str, deployment: Manifest) -> Manifest:
@@ -138,14 +154,14 @@ def _route(p: Pass, status: Status) -> Manifest | None:
     attach = parents(p)
     if slots is None or not attach or p.observed.conflict:
         return None
-    mirror, previewed, asked = status.traffic.mirror, status.traffic.preview, p.spec.traffic.preview
+    previewed, asked = status.traffic.preview, p.spec.traffic.preview
     return http_route(
         p.observed.name,
         p.observed.namespace,
         hostnames=p.spec.traffic.hostnames,
         parents=attach,
         slots=slots,
-        copies=Copies(mirror.revision, mirror.percent) if mirror is not None else None,
+        copies=copies_of(status.traffic),
         preview=Preview(asked.header, previewed) if asked and asked.header and previewed else None,
     )
 
@@ -162,7 +178,7 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     present = set(observed.workloads) | set(observed.records) | _service_revisions(p)
     named = route.services if route is not None else frozenset()
     selected = {str(s.get("seatrial.dev/revision", "")) for n, s in observed.services.items() if n == observed.name}
-    out: list[Ref] = []
+    out = _idle_comparers(p, status, named)
     for revision in sorted(present - stay):
         name = child_name(observed.name, revision)
         if name in named or revision in selected:
@@ -171,6 +187,17 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
             continue
         out += [ref for ref in _refs(name) if _exists(p, revision, ref)]
     return tuple(out)
+
+
+def _idle_comparers(p: Pass, status: Status, named: frozenset[str]) -> list[Ref]:
+    """Comparers of earlier shadows, as far as no proxy sends them copies."""
+    compared = voyage.compared(p, status)
+    wanted = comparer_name(p.observed.name, compared) if compared is not None else ""
+    there = (entry.ref.partition("/")[2] for entry in status.written)
+    idle = [
+        name for name in dict.fromkeys(there) if is_comparer(p.observed.name, name) and name not in (wanted, *named)
+    ]
+    return [ref for name in idle for ref in (Ref("Service", name), Ref("Deployment", name)) if p.settled]
 
 
 def _service_revisions(p: Pass) -> set[str]:

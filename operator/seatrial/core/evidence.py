@@ -24,9 +24,13 @@ FIRST_SCRAPES = timedelta(seconds=90)
 FIRST_LOOK = timedelta(seconds=5)
 
 
-def wanted_checks(p: Pass) -> list[Check]:
-    """The checks in force."""
-    return [] if p.spec.analysis.none is not None else p.spec.analysis.checks
+def wanted_checks(p: Pass, rollout: Rollout | None) -> list[Check]:
+    """The checks in force; answers are compared in a shadow only, where both models get the same requests."""
+    if p.spec.analysis.none is not None:
+        return []
+    here = p.legs[0] if rollout is None else voyage.leg(p, rollout)
+    shadowed = here.kind is Kind.SHADOW and (rollout is None or not rollout.promoting)
+    return [check for check in p.spec.analysis.checks if shadowed or check.agreement is None]
 
 
 def definition(check: Check) -> str:
@@ -36,7 +40,7 @@ def definition(check: Check) -> str:
 
 def kept(p: Pass, status: Status) -> dict[str, CheckStatus]:
     """Evidence that belongs to the checks in force."""
-    now = {check.name: definition(check) for check in wanted_checks(p)}
+    now = {check.name: definition(check) for check in wanted_checks(p, status.rollout)}
     return {c.name: c for c in status.checks if now.get(c.name) == c.definition}
 
 
@@ -108,7 +112,7 @@ def opening_questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
     have = kept(p, status)
     return tuple(
         question
-        for check in wanted_checks(p)
+        for check in wanted_checks(p, status.rollout)
         if check.name not in have
         for question in checks.opening_questions(check, situation(p, status, p.wanted), p.installation.presets)
     )
@@ -118,7 +122,7 @@ def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
     """Begin the evidence of checks that have none; None (and a stall or a hold) while one cannot begin."""
     have = {} if afresh else kept(p, status)
     out = []
-    for check in wanted_checks(p):
+    for check in wanted_checks(p, status.rollout):
         if check.name in have:
             out.append(have[check.name])
             continue
@@ -151,7 +155,7 @@ def questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
     have = kept(p, status)
     asked = [
         question
-        for check in wanted_checks(p)
+        for check in wanted_checks(p, status.rollout)
         if check.name in have
         for question in checks.ask(
             check,
@@ -177,7 +181,9 @@ def look(p: Pass, status: Status) -> Status:
     else:
         status = opened
     have = {check.name: check for check in status.checks}
-    judged = [_judge(p, status, check, have[check.name]) for check in wanted_checks(p) if check.name in have]
+    judged = [
+        _judge(p, status, check, have[check.name]) for check in wanted_checks(p, status.rollout) if check.name in have
+    ]
     seen = p.answers.scrape_interval
     scrape = timedelta(seconds=seen) if seen is not None else rollout.scrape_interval
     rollout = rollout.model_copy(update={"looked_at": p.now, "scrape_interval": scrape})
@@ -195,7 +201,7 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
 
 
 def _act(p: Pass, status: Status) -> Status:
-    rules = {check.name: check.on_fail for check in wanted_checks(p)}
+    rules = {check.name: check.on_fail for check in wanted_checks(p, status.rollout)}
     for check in status.checks:
         if check.outcome is not Outcome.FAIL:
             continue

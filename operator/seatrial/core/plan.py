@@ -21,6 +21,7 @@ from seatrial.api.status import (
     Rejected,
     Status,
 )
+from seatrial.build.comparer import NO_IMAGE
 from seatrial.build.names import child_name
 from seatrial.build.revision import revision
 from seatrial.build.runtimes import port_of
@@ -189,6 +190,9 @@ def notice_obstacles(p: Pass, status: Status) -> Status:
         )
     if observed.conflict:
         p.stalled(status, "RouteConflict", observed.conflict)
+    comes = status.stable is not None and p.wanted != status.stable
+    if comes and voyage.agreements(p) and not p.installation.image:
+        p.stalled(status, "NoImage", NO_IMAGE)
     if not assemble.parents(p):
         p.stalled(
             status,

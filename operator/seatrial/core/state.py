@@ -125,8 +125,8 @@ class Route:
     """Every Service named by any backendRef or mirror of any rule."""
     accepted: bool
     """For each of our parents the controller's entry is Accepted for this generation."""
-    copies: tuple[str, int] | None = None
-    """Service and percent of rule 0's mirror."""
+    copies: tuple[tuple[str, int], ...] = ()
+    """Service and percent of each mirror of rule 0."""
     resolved: bool = True
     """No parent says that a reference does not resolve."""
     problem: str = ""

@@ -17,7 +17,7 @@ from typing import Literal
 
 from seatrial.api.status import PARTS, Accepted, Slots, Split, TrafficStatus
 from seatrial.build.names import child_name
-from seatrial.build.route import Slot
+from seatrial.build.route import Copies, Slot
 from seatrial.core.state import Route
 
 SlotName = Literal["a", "b"]
@@ -91,13 +91,19 @@ def as_backends(slots: Slots, wanted: Split, *, direct: bool = False) -> tuple[S
     return Slot(a, wanted.a), Slot(b, wanted.b)
 
 
+def copies_of(traffic: TrafficStatus) -> Copies | None:
+    """What the route says of copies."""
+    mirror = traffic.mirror
+    return None if mirror is None else Copies(mirror.revision, mirror.percent, mirror.compared)
+
+
 def as_written(model: str, traffic: TrafficStatus, route: Route | None, *, direct: bool = False) -> bool:
     """Whether the route in the cluster is the one we wrote last."""
     written = as_backends(traffic.slots, traffic.wanted, direct=direct)
     if route is None or written is None or len(route.backends) != len(SLOTS):
         return False
-    mirror = traffic.mirror
-    if route.copies != (None if mirror is None else (child_name(model, mirror.revision), mirror.percent)):
+    copies = copies_of(traffic)
+    if list(route.copies) != ([] if copies is None else copies.targets(model)):
         return False
     return all(
         (backend.service, backend.weight) == (child_name(model, slot.revision), slot.weight)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from seatrial.api.agreement import Agreement
 from seatrial.api.base import format_duration
 from seatrial.api.spec import ApprovalWhen, OnUndecided
 from seatrial.api.status import (
@@ -288,6 +289,23 @@ def goal(p: Pass, status: Status, rollout: Rollout) -> int:
     return aim
 
 
+def agreements(p: Pass) -> list[Agreement]:
+    """How answers are to be compared."""
+    if p.spec.analysis.none is not None:
+        return []
+    return [check.agreement for check in p.spec.analysis.checks if check.agreement is not None]
+
+
+def compared(p: Pass, status: Status) -> str | None:
+    """The candidate whose answers are compared now, from its start to the end of its shadow."""
+    rollout = status.rollout
+    if rollout is None or rollout.back is not None or rollout.promoting or status.stable is None:
+        return None
+    if not agreements(p) or leg(p, rollout).kind is not Kind.SHADOW:
+        return None
+    return rollout.revision
+
+
 def copies(p: Pass, status: Status) -> Mirror | None:
     """The copies that are to be sent now. They begin with the pods and without an overlay."""
     rollout = status.rollout
@@ -296,7 +314,7 @@ def copies(p: Pass, status: Status) -> Mirror | None:
     here = leg(p, rollout)
     if here.mirror == 0 or status.stable is None or p.ready(rollout.revision) == 0:
         return None
-    wanted = Mirror(revision=rollout.revision, percent=here.mirror)
+    wanted = Mirror(revision=rollout.revision, percent=here.mirror, compared=compared(p, status) is not None)
     now = status.traffic.mirror
     if now == wanted:
         return wanted

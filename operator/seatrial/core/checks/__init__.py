@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from seatrial.api.spec import Check, Runtime
 from seatrial.api.status import CheckStatus, Outcome
-from seatrial.core.checks import query, share
+from seatrial.core.checks import agreement, query, share
 from seatrial.core.checks.base import Arm, Hold, Kind, Presets, Refusal, Situation
 from seatrial.core.questions import MetricAnswer, MetricQuestion
 
@@ -30,7 +30,7 @@ __all__ = [
     "restart",
 ]
 
-KINDS: tuple[Kind, ...] = (share, query)
+KINDS: tuple[Kind, ...] = (share, query, agreement)
 
 
 def kind_of(check: Check) -> Kind:
@@ -38,7 +38,7 @@ def kind_of(check: Check) -> Kind:
     for kind in KINDS:
         if kind.handles(check):
             return kind
-    raise LookupError(f"check {check.name} is of no known kind: it needs a preset or a query")
+    raise LookupError(f"check {check.name} is of no known kind: it needs a preset, a query or an agreement")
 
 
 def opening_questions(check: Check, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:
