@@ -287,6 +287,21 @@ effect(
     at(f"{PREVIEW}.approval.when", "ToLeave"),
     trial(seconds=400)(waited_at),
 )
+effect(
+    "spec.strategy.stages[].canary.steps[].approval.notAuthor",
+    at(f"{STEP}.1.approval.notAuthor", True),
+    trial(seconds=60)(waited_at),
+)
+effect(
+    "spec.strategy.stages[].shadow.approval.notAuthor",
+    at(f"{SHADOW}.approval.notAuthor", True),
+    trial(seconds=60)(waited_at),
+)
+effect(
+    "spec.strategy.stages[].blueGreen.approval.notAuthor",
+    at(f"{PREVIEW}.approval.notAuthor", True),
+    trial(seconds=60)(waited_at),
+)
 effect("spec.strategy.onUndecided", at("strategy.onUndecided", "Rollback"), trial()(phase_and_pause))
 PROBATION = "strategy.probation"
 effect("spec.strategy.probation.duration", at(f"{PROBATION}.duration", "20m"), trial(seconds=500)(phase))
@@ -350,7 +365,8 @@ for sibling in ("requests.tolerance", "timeout"):
     STARTS[f"spec.preflight.{sibling}"] = STARTS["spec.preflight.requests.configMapRef.name"]
 _GATED = base_spec()
 _GATED["strategy"]["stages"][0]["canary"]["steps"][1]["approval"] = {"when": "ToLeave"}
-STARTS["spec.strategy.stages[].canary.steps[].approval.when"] = _GATED
+for sibling in ("when", "notAuthor"):
+    STARTS[f"spec.strategy.stages[].canary.steps[].approval.{sibling}"] = _GATED
 
 
 def staged(*stages: Spec, **strategy: Any) -> Spec:
@@ -361,12 +377,14 @@ _SHADOW: Spec = {"shadow": {"percent": 20, "minDuration": "1m"}}
 _QUIET: Spec = {"canary": {"steps": [{"weight": 50, "minDuration": "1m"}]}}
 for name in ("percent", "minDuration", "scale"):
     STARTS[f"spec.strategy.stages[].shadow.{name}"] = staged(_SHADOW)
-STARTS["spec.strategy.stages[].shadow.approval.when"] = staged({"shadow": {"approval": {"when": "ToEnter"}}})
+for name in ("when", "notAuthor"):
+    STARTS[f"spec.strategy.stages[].shadow.approval.{name}"] = staged({"shadow": {"approval": {"when": "ToEnter"}}})
 for name in ("minDuration", "maxDuration"):
     STARTS[f"spec.strategy.stages[].blueGreen.{name}"] = staged(_SHADOW, {"blueGreen": {"minDuration": "1m"}})
-STARTS["spec.strategy.stages[].blueGreen.approval.when"] = staged(
-    _SHADOW, {"blueGreen": {"minDuration": "1m", "approval": {"when": "ToEnter"}}}
-)
+for name in ("when", "notAuthor"):
+    STARTS[f"spec.strategy.stages[].blueGreen.approval.{name}"] = staged(
+        _SHADOW, {"blueGreen": {"minDuration": "1m", "approval": {"when": "ToEnter"}}}
+    )
 for name in ("output", "mode", "tolerance"):
     STARTS[f"spec.analysis.checks[].agreement.{name}"] = {
         **staged(_SHADOW),

@@ -54,7 +54,7 @@ class Server:
         config = yaml.safe_load(kubeconfig.read_text())
         self.kubeconfig = kubeconfig
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        self._address = urlsplit(cluster["server"]).netloc
+        self.address = urlsplit(cluster["server"]).netloc
         self._tls = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
         for name in ("certificate", "key"):
             (kubeconfig.parent / f"test.{name}").write_bytes(base64.b64decode(user[f"client-{name}-data"]))
@@ -63,7 +63,7 @@ class Server:
     def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, kind: str = "application/json"
     ) -> Answer:
-        connection = http.client.HTTPSConnection(self._address, context=self._tls, timeout=30)
+        connection = http.client.HTTPSConnection(self.address, context=self._tls, timeout=30)
         try:
             payload = None if body is None else json.dumps(body)
             connection.request(method, path, payload, {"Content-Type": kind, "Accept": "application/json"})

@@ -201,7 +201,8 @@ def test_defaults_are_filled_in_at_every_level_and_the_input_is_left_alone() -> 
     document["spec"]["port"] = None
     stored = crd.with_defaults(document)
     (step,) = stored["spec"]["strategy"]["stages"][0]["canary"]["steps"]
-    assert step == {"weight": 1, "minDuration": "5m", "maxDuration": "24h", "approval": {"when": "ToLeave"}}
+    approval = {"when": "ToLeave", "notAuthor": False}
+    assert step == {"weight": 1, "minDuration": "5m", "maxDuration": "24h", "approval": approval}
     assert "port" not in stored["spec"]
     assert "replicas" not in document["spec"]
     assert document["spec"]["port"] is None

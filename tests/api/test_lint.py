@@ -193,6 +193,17 @@ def test_warnings_do_not_fail(tmp_path: Path) -> None:
     assert text.endswith("1 ModelDeployment checked: 0 errors, 1 warning\n")
 
 
+@pytest.mark.parametrize("name", ["seatrial.dev/commands", "seatrial.dev/spec-by"])
+def test_a_file_that_speaks_for_others_is_warned_of(tmp_path: Path, name: str) -> None:
+    """Exported with `kubectl get -o yaml` and committed, most likely."""
+    document = resource()
+    document["metadata"]["annotations"] = {name: "n1 abort e04d5521aa bob", "example.com/team": "risk"}
+    code, text = run(written(tmp_path, document))
+    assert code == OK
+    assert f"warning: metadata.annotations.{name}: {name} is about the object in the cluster" in text
+    assert text.endswith("0 errors, 1 warning\n")
+
+
 def test_other_kinds_are_skipped_and_said(tmp_path: Path) -> None:
     service = {"kind": "Service", "metadata": {"name": "s", "namespace": "n"}}
     code, text = run(written(tmp_path, resource(), service, None, ["odd"]))

@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from seatrial import __version__
+from seatrial.build.revision import revision_input
 from seatrial.cluster import kinds, lease, permissions
+from seatrial.core.commands import Action
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "seatrial"
@@ -41,6 +43,7 @@ EVERYTHING: dict[str, Any] = {
     "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],
     "priorityClassName": "system-cluster-critical",
     "serviceAccount": {"annotations": {"team": "platform"}},
+    "authority": {"gitopsAccounts": ["ci:*"]},
     "metrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
 }
 
@@ -169,6 +172,9 @@ def test_settings_become_flags(chart: helm_python.Chart) -> None:
         f"--lease-namespace={NAMESPACE}",
         "--log-format=json",
         "--log-level=info",
+        "--authors-kept",
+        "--gitops-account=system:serviceaccount:argocd:*",
+        "--gitops-account=system:serviceaccount:flux-system:*",
     ]
     assert container(chart, EVERYTHING)["args"] == [
         "run",
@@ -181,6 +187,8 @@ def test_settings_become_flags(chart: helm_python.Chart) -> None:
         "--namespace=payments",
         "--namespace=search",
         "--workers=4",
+        "--authors-kept",
+        "--gitops-account=ci:*",
     ]
 
 
@@ -188,6 +196,21 @@ def test_the_operator_knows_its_own_image_and_takes_further_variables(chart: hel
     operator = container(chart, EVERYTHING)
     assert operator["env"] == [{"name": "SEATRIAL_IMAGE", "value": operator["image"]}, *EVERYTHING["env"]]
     assert container(chart)["env"] == [{"name": "SEATRIAL_IMAGE", "value": container(chart)["image"]}]
+
+
+def test_no_gitops_account_is_not_the_usual_ones(chart: helm_python.Chart) -> None:
+    assert container(chart, {"authority": {"gitopsAccounts": []}})["args"][-1] == "--gitops-account="
+
+
+@pytest.mark.parametrize("off", ["commands", "authors"])
+def test_the_operator_is_told_of_authors_only_where_they_are_kept(chart: helm_python.Chart, off: str) -> None:
+    """Without the names under commands, the name of an author is worth nothing."""
+    values = {"authority": {off: False}}
+    assert not any(argument.startswith("--authors-kept") for argument in container(chart, values)["args"])
+    assert of_kind(render(chart, values), "MutatingAdmissionPolicy") == []
+    assert "Nothing keeps the author of a revision here: trials with approval.notAuthor do not begin." in " ".join(
+        notes(chart, values).split()
+    )
 
 
 def test_a_secret_header_is_a_file_that_only_the_operator_reads(chart: helm_python.Chart) -> None:
@@ -314,11 +337,53 @@ def test_viewers_view_and_editors_edit_models(chart: helm_python.Chart) -> None:
     assert ("seatrial.dev", "modeldeployments/status") not in edits
 
 
+def test_who_edits_may_operate_who_administers_may_approve_and_nobody_may_skip_checks(
+    chart: helm_python.Chart,
+) -> None:
+    """A command is a verb of its own, and the patch that writes it down."""
+    roles = {m["metadata"]["name"].rpartition(":")[2]: m for m in of_kind(render(chart), "ClusterRole")}
+    everybody = {"operate": {"edit", "admin"}, "approve": {"admin"}, "skip-checks": set[str]()}
+    for verb, holders in everybody.items():
+        assert rights(roles[verb]) == {("seatrial.dev", "modeldeployments"): READ | {"patch", verb}}
+        prefix = "rbac.authorization.k8s.io/aggregate-to-"
+        labels = roles[verb]["metadata"]["labels"]
+        assert {label.removeprefix(prefix) for label in labels if label.startswith(prefix)} == holders
+
+
+def test_a_policy_looks_where_the_operator_looks(chart: helm_python.Chart) -> None:
+    policies = of_kind(render(chart, NAMESPACED), "ValidatingAdmissionPolicy")
+    assert len(policies) == 2
+    for policy in policies:
+        assert policy["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"] == [
+            {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["payments", "search"]}
+        ]
+        assert policy["spec"]["failurePolicy"] == "Fail"
+
+
+def test_policies_know_the_actions_and_what_makes_a_revision(chart: helm_python.Chart) -> None:
+    """They are written once more in CEL: an action or a field that is added belongs there too."""
+    commands, authors = (
+        next(m for m in of_kind(render(chart), "ValidatingAdmissionPolicy") if m["metadata"]["name"].startswith(name))
+        for name in ("commands.", "authors.")
+    )
+    expressions = {variable["name"]: variable["expression"] for variable in commands["spec"]["variables"]}
+    assert f"({'|'.join(Action)})" in expressions["readable"]
+    asked = " ".join(rule["expression"] for rule in commands["spec"]["validations"])
+    assert all(f"'{action}'" in asked for action in Action)
+    fields = next(v["expression"] for v in authors["spec"]["variables"] if v["name"] == "newRevision")
+    spec = {"template": 1, "runtime": 2, "port": 3, "model": {"version": 4}, "replicas": 5}
+    used = revision_input(spec)
+    assert set(re.findall(r"object\.spec\.([?.a-z]+) !=", fields)) == {
+        ("?" if key != "template" else "") + (f"{key}.?version" if key == "model" else key) for key in used
+    }
+
+
 def test_rights_can_be_left_to_somebody_else(chart: helm_python.Chart) -> None:
     values = {
         "rbac": {"create": False, "aggregate": False},
         "serviceAccount": {"create": False, "name": "given"},
         "crds": {"install": False},
+        "authority": {"commands": False},
     }
     manifests = render(chart, values)
     assert {m["kind"] for m in manifests} == {"Deployment"}

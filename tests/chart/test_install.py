@@ -80,6 +80,37 @@ def test_the_server_accepts_every_object_to_the_letter(run: Run, tmp_path: Path)
     assert "deployment.apps/seatrial created (server dry run)" in said
 
 
+@pytest.mark.parametrize(
+    ("version", "keeps"), [("1.30.0", False), ("1.35.9", False), ("1.36.0", True), ("1.37.0-gke.1", True)]
+)
+def test_without_a_server_the_version_says_which_policies_there_are(run: Run, version: str, keeps: bool) -> None:
+    rendered = run("helm", "template", "seatrial", str(CHART), "--kube-version", version)
+    assert rendered.count("kind: ValidatingAdmissionPolicy\n") == 2
+    assert ("kind: MutatingAdmissionPolicy\n" in rendered) is keeps
+    assert ("--authors-kept" in rendered) is keeps
+
+
+def test_a_server_without_a_policy_gets_none(run: Run) -> None:
+    """Kinds are known, and this one is not among them."""
+    known = ["--api-versions", "apps/v1/Deployment"]
+    served = [*known, "--api-versions", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"]
+    template = ["template", "seatrial", str(CHART), "--kube-version", "1.36.0"]
+    assert "AdmissionPolicy" not in run("helm", *template, *known)
+    rendered = run("helm", *template, *served)
+    assert "kind: ValidatingAdmissionPolicy\n" in rendered
+    assert "MutatingAdmissionPolicy\n" not in rendered
+    assert "--authors-kept" not in rendered
+
+
+def test_editors_operate_administrators_approve_and_nobody_else(run: Run, installed: str) -> None:
+    """What the cluster's own roles give to a person. Nothing fills them in here, so the chart's are bound."""
+    for verb, answer in (("operate", "yes"), ("approve", "no"), ("skip-checks", "no")):
+        role = ["--clusterrole=seatrial-system:seatrial:operate", "--user=ann", "-n", "search"]
+        run("kubectl", "create", "rolebinding", "ann", *role, check=False)
+        asked = ["auth", "can-i", verb, "modeldeployments.seatrial.dev/fraud", "--as=ann", "-n", "search"]
+        assert run("kubectl", *asked, check=False) == answer, verb
+
+
 def test_the_operator_may_work_where_it_watches_and_nowhere_else(run: Run, installed: str) -> None:
     everywhere = installed == "all namespaces"
     for verb, resource in (

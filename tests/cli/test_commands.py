@@ -200,6 +200,60 @@ def test_what_makes_no_sense_is_refused_before_it_is_written(
     assert fake_plane.commands() == ()
 
 
+@pytest.mark.parametrize("reason", [[], ["--reason", ""], ["--reason", "  "]])
+def test_checks_are_not_skipped_without_a_reason(fake_plane: Plane, reason: list[str]) -> None:
+    fake_plane.put("canary")
+    result = fake_plane.run("promote", "fraud", "--skip-checks", *reason)
+    assert (result.code, fake_plane.commands()) == (errors.USAGE, ())
+    assert result.err == "seatrial: --skip-checks needs --reason TEXT: it stays in the history\n"
+
+
+def test_skipping_the_checks_is_another_command_than_promoting(plane: Plane) -> None:
+    """A failing check refuses a promotion, and is what a hotfix need not wait for."""
+    plane.put("canary")
+
+    def fail(status: Object) -> Object:
+        first, *rest = status["checks"]
+        return {**status, "checks": [{**first, "outcome": "Fail", "message": "errors 31 %"}, *rest]}
+
+    plane.status("fraud", fail)
+    assert plane.run("promote", "fraud").code == errors.SENT_BACK
+
+    def skip(status: Object, command: Any) -> Object:
+        skipped = {"by": command.by, "reason": command.reason, "at": datetime.now(UTC).isoformat()}
+        return {**status, "rollout": {**status["rollout"], "promoting": True, "skippedChecks": skipped}}
+
+    plane.operator(skip)
+    result = plane.run("promote", "fraud", "--skip-checks", "--reason", "INC-7")
+    (command,) = plane.commands()
+    assert (command.action, command.reason) == (Action.SKIP_CHECKS, "INC-7")
+    assert result.code == 0, result.err
+    assert result.out.startswith(
+        f"fraud: the checks are skipped, all traffic moves to revision {NEW} once its pods are ready"
+    )
+    again = plane.run("promote", "fraud", "--skip-checks", "--reason", "INC-7")
+    assert (again.code, again.out) == (0, f"fraud: the checks of revision {NEW} are skipped already\n")
+
+
+def test_a_first_revision_has_nothing_to_skip() -> None:
+    model = WORLDS["canary"]()
+    del model["status"]["stable"]
+    with pytest.raises(errors.CliError, match="cannot skip-checks fraud: a first revision is accepted on its pods"):
+        asking.target(Reading(model), Action.SKIP_CHECKS)
+
+
+def test_who_is_not_told_who_they_are_signs_nothing(fake_plane: Plane) -> None:
+    """The name at this machine would be a guess, and a forgery in the eyes of the policy."""
+    fake_plane.put("canary")
+    assert fake_plane.fake is not None
+    body = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no basic-user here"}
+    fake_plane.fake.fault = lambda _method, path: (403, body) if path.endswith("selfsubjectreviews") else None
+    result = fake_plane.run("pause", "fraud")
+    assert (result.code, fake_plane.commands()) == (errors.CLUSTER, ())
+    assert "does not tell who you are, and a command bears the name of who asks: no basic-user here" in result.err
+    assert "Ask for the role system:basic-user" in result.err
+
+
 def test_promote_is_refused_while_a_check_fails() -> None:
     model = WORLDS["canary"]()
     model["status"]["checks"][0] |= {"outcome": "Fail", "message": "errors 31 %"}
@@ -399,12 +453,17 @@ def test_a_cluster_that_forbids(fake_plane: Plane) -> None:
 def test_a_policy_that_forbids_is_quoted(fake_plane: Plane) -> None:
     fake_plane.put("canary")
     assert fake_plane.fake is not None
-    message = "ValidatingAdmissionPolicy 'freeze' denied request: no changes on Friday"
+    message = (
+        "it is forbidden: ValidatingAdmissionPolicy 'freeze' with binding 'f' denied request: no changes on Friday"
+    )
     body = {"kind": "Status", "code": 422, "reason": "Invalid", "message": message}
     fake_plane.fake.fault = lambda method, _path: (422, body) if method == "PATCH" else None
     result = fake_plane.run("pause", "fraud")
     assert result.code == errors.SENT_BACK
-    assert "no changes on Friday" in result.err
+    assert result.err == (
+        "seatrial: policy freeze of the cluster forbids it: no changes on Friday (you wanted to patch ModelDeployment "
+        "fraud)\n"
+    )
 
 
 def test_credentials_that_are_not_accepted(fake_plane: Plane) -> None:

@@ -55,7 +55,7 @@ def test_looking_at_the_cluster_draws_nothing_with_rich_unless_it_draws() -> Non
 
 
 def test_every_action_of_the_annotation_is_a_command() -> None:
-    assert set(ACTIONS) == set(Action)
+    assert {*ACTIONS, "skip-checks"} == set(Action), "promote --skip-checks is the one that is an option"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -144,6 +144,8 @@ def completed(line: str, tmp_path: Path, folder: Path) -> list[str]:
 def test_bash_completes_commands_options_values_and_names(tmp_path: Path, bin_folder: Path) -> None:
     assert completed("seatrial p", tmp_path, bin_folder) == ["promote", "pause"]
     assert "--reason" in completed("seatrial pause fraud --r", tmp_path, bin_folder)
+    assert completed("seatrial promote fraud --sk", tmp_path, bin_folder) == ["--skip-checks"]
+    assert completed("seatrial abort fraud --sk", tmp_path, bin_folder) == []
     assert completed("seatrial status x --for s", tmp_path, bin_folder) == ["stable"]
     assert completed("seatrial list -o ", tmp_path, bin_folder) == ["json", "yaml", "wide", "name"]
     assert completed("seatrial completion ", tmp_path, bin_folder) == ["bash", "zsh", "fish"]

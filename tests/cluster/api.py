@@ -95,6 +95,12 @@ class Api:
     def delete(self, kind: str, namespace: str, name: str, **options: object) -> None:
         self._ask("DELETE", self._path(kind, namespace, name), {"propagationPolicy": "Background", **options})
 
+    def whoami(self) -> str:
+        """The name under which the API server knows us, as commands are signed."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        review = self._ask("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
+        return str(review["status"]["userInfo"]["username"])
+
     def log(self, namespace: str, pod: str, lines: int = 40) -> str:
         answer = self._session.get(
             f"{self._server}/api/v1/namespaces/{namespace}/pods/{pod}/log?tailLines={lines}", timeout=10

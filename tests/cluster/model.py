@@ -104,7 +104,7 @@ class Model:
         status = there["status"]
         revision = status["rejected"]["revision"] if action == "retry" else status.get("candidate") or status["stable"]
         before = there["metadata"].get("annotations", {}).get("seatrial.dev/commands", "")
-        line = append(before, Command(uuid.uuid4().hex[:8], Action(action), revision, "tester", reason))
+        line = append(before, Command(uuid.uuid4().hex[:8], Action(action), revision, self.api.whoami(), reason))
         patch = {"metadata": {"annotations": {"seatrial.dev/commands": line}}}
         self.api.merge("ModelDeployment", self.namespace, self.name, patch)
 

@@ -30,6 +30,7 @@ def refusals(world: World) -> list[str]:
         (Action.PROMOTE, "no trial is under way"),
         (Action.ABORT, "no trial is under way"),
         (Action.RETRY, "no revision was sent back"),
+        (Action.SKIP_CHECKS, "no trial is under way"),
     ],
 )
 def test_at_rest(action: Action, says: str) -> None:
@@ -46,6 +47,7 @@ def test_at_rest(action: Action, says: str) -> None:
         (Action.RESUME, "is not paused"),
         (Action.APPROVE, "nothing waits for an approval"),
         (Action.RETRY, "no revision was sent back"),
+        (Action.SKIP_CHECKS, "with a reason only"),
     ],
 )
 def test_in_mid_trial(action: Action, says: str) -> None:

@@ -221,6 +221,65 @@ def approval_to_leave() -> World:
 
 
 @story
+def approval_by_somebody_else() -> World:
+    spec = base_spec()
+    spec["strategy"]["stages"][0]["canary"]["steps"][1]["approval"] = {"when": "ToLeave", "notAuthor": True}
+    world = served(spec=spec)
+    world.kept("ann")
+    new = world.image("fraud:v2")
+    world.run(300)
+    world.command(Action.APPROVE, new, by="ann", reason="trust me")
+    world.run(60)
+    assert world.status.weight == "25", "the author is not the second person"
+    world.command(Action.APPROVE, new, by="bob", reason="looks good")
+    ends(world, Phase.STABLE)
+    return world
+
+
+@story
+def author_behind_a_gitops_account() -> World:
+    spec = base_spec()
+    spec["strategy"]["stages"][0]["canary"]["steps"][1]["approval"] = {"when": "ToLeave", "notAuthor": True}
+    world = served(spec=spec)
+    world.kept("system:serviceaccount:argocd:argocd-application-controller")
+    new = world.image("fraud:v2")
+    world.run(60)
+    assert not world.ready(new), "not one pod is started for a gate that nobody can pass"
+    world.edit(lambda s: s["strategy"]["stages"][0]["canary"]["steps"][1].pop("approval"))
+    world.tell("kubectl: no approval")
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
+@story
+def hotfix_skips_the_checks() -> World:
+    world = served()
+    new = world.image("fraud:v2")
+    world.run(120, until=lambda w: w.status.weight == "5")
+    world.prometheus.weather = Weather.DOWN
+    world.tell("Prometheus goes down")
+    world.run(60)
+    world.command(Action.SKIP_CHECKS, new, by="fay", reason="INC-7: stable leaks names")
+    ends(world, Phase.STABLE, 200)
+    assert world.status.stable == new
+    return world
+
+
+@story
+def hotfix_whose_pods_break_goes_back() -> World:
+    world = served()
+    world.watchers[0].lossless = False  # type: ignore[attr-defined] # requests in the crashing pods are lost
+    stable = world.status.stable
+    new = world.image("fraud:v2", Behaviour(crash_after=25))
+    world.run(5)
+    world.command(Action.SKIP_CHECKS, new, by="fay", reason="INC-8")
+    ends(world, Phase.ROLLED_BACK)
+    assert world.status.stable == stable
+    return world
+
+
+@story
 def abort_and_retry() -> World:
     world = served()
     new = world.image("fraud:v2")

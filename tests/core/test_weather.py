@@ -78,7 +78,7 @@ def steps(world: World) -> None:
 def commands(world: World) -> None:
     status = world.status
     revision = status.candidate or (status.rejected.revision if status.rejected else "0123456789")
-    world.command(world.random.choice(list(Action)), revision)
+    world.command(world.random.choice(list(Action)), revision, reason="a squall")
 
 
 def lag(world: World) -> None:

@@ -16,6 +16,7 @@ from seatrial.api.status import Condition, HistoryEntry, Phase, Status, Trialled
 from seatrial.cluster.client import Call
 from seatrial.runtime.endpoints import Endpoints
 from seatrial.runtime.logs import JsonFormatter, TextFormatter
+from seatrial.runtime.main import installation_of
 from seatrial.runtime.settings import Settings, SettingsError, add_arguments, from_args
 from seatrial.runtime.telemetry import Telemetry
 
@@ -56,6 +57,26 @@ def test_everything_can_be_said_in_variables(tmp_path: Path) -> None:
     assert found.namespaces == ("a", "b")
     assert found.dwell == timedelta(milliseconds=500)
     assert (found.log_format, found.lease_namespace, found.metrics_port, found.probe_port) == ("json", "ops", 0, 9000)
+
+
+def test_who_applies_what_others_wrote() -> None:
+    """Left out, the usual ones; nobody where that is what is said."""
+    assert settings().gitops_accounts == (
+        "system:serviceaccount:argocd:*",
+        "system:serviceaccount:flux-system:*",
+    )
+    assert settings("--gitops-account", "ci:*", "--gitops-account", "bot").gitops_accounts == ("ci:*", "bot")
+    assert settings("--gitops-account=").gitops_accounts == ()
+    assert settings(SEATRIAL_GITOPS_ACCOUNT="ci:*, bot").gitops_accounts == ("ci:*", "bot")
+
+
+def test_authors_are_kept_only_where_that_was_said() -> None:
+    """Nobody is believed by default."""
+    for found in (settings(), settings(SEATRIAL_AUTHORS_KEPT="no")):
+        assert not installation_of(found).authors_kept
+    for found in (settings("--authors-kept"), settings(SEATRIAL_AUTHORS_KEPT="yes")):
+        assert installation_of(found).authors_kept
+    assert installation_of(settings("--gitops-account", "bot")).gitops_accounts == ("bot",)
 
 
 @pytest.mark.parametrize(

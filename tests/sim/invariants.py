@@ -93,6 +93,8 @@ class Invariants:
         old, new = before.rollout, after.rollout
         if old is None or new is None or old.revision != new.revision:
             return
+        if new.skipped_checks is not None:
+            return  # somebody with the right to asked for just that
         advanced = new.step > old.step or (new.promoting and not old.promoting)
         if not advanced or before.stable is None or not old.exposed or new.promote or old.steps != new.steps:
             return

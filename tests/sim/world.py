@@ -11,7 +11,7 @@ import copy
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from seatrial.build.names import (
     COMMANDS,
     MODEL_LABEL,
     REVISION_LABEL,
+    SPEC_BY,
     child_name,
     is_comparer,
     owner_reference,
@@ -34,7 +35,7 @@ from seatrial.cluster.parse import (
     parse_status,
     parse_workload,
 )
-from seatrial.core.commands import Action, Command, append
+from seatrial.core.commands import Action, Command, append, escape
 from seatrial.core.outcome import ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
@@ -253,6 +254,13 @@ class World:
         self.edit(lambda spec: spec["template"]["spec"]["containers"][0].update(image=name))
         self.tell(f"kubectl: image {name} (revision {self.wanted})")
         return self.wanted
+
+    def kept(self, *authors: str) -> None:
+        """The API server keeps authors, and these are on record."""
+        self.installation = replace(
+            self.installation, authors_kept=True, gitops_accounts=("system:serviceaccount:argocd:*",)
+        )
+        self.resource["metadata"]["annotations"][SPEC_BY] = " ".join(escape(author) for author in authors)
 
     def command(self, action: Action, revision: str, *, by: str = "ann", reason: str = "") -> None:
         """A command as the CLI writes it."""
@@ -566,6 +574,7 @@ class World:
             raw_spec=self.resource["spec"],
             status=status,
             commands=metadata["annotations"].get(COMMANDS, ""),
+            spec_by=metadata["annotations"].get(SPEC_BY, ""),
             invalid=invalid,
             records=records,
             workloads=workloads,

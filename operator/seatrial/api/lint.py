@@ -142,6 +142,15 @@ def _repetitions(document: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _warnings(document: Mapping[str, Any]) -> Iterator[Finding]:
+    for path, notes in rules.instances(document, "metadata.annotations"):
+        for name in (f"{GROUP}/commands", f"{GROUP}/spec-by"):
+            if isinstance(notes, Mapping) and name in notes:
+                yield Finding(
+                    f"{path}.{name}",
+                    f"{name} is about the object in the cluster, who asked for what there and who changed it: remove it "
+                    "from the file, which would speak for others and is refused where the chart's policies are installed",
+                    Severity.WARNING,
+                )
     for path, container in rules.instances(document, "spec.template.spec.containers[]"):
         image = container.get("image") if isinstance(container, Mapping) else None
         if isinstance(image, str) and "@sha256:" not in image:

@@ -184,6 +184,8 @@ class Approval(Model):
 
     when: ApprovalWhen = ApprovalWhen.TO_LEAVE
     """Before the weight is raised to this step, or before it is left."""
+    not_author: bool = False
+    """Only somebody may approve who neither made the revision nor changed the spec since."""
 
 
 class OnUndecided(StrEnum):

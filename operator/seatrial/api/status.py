@@ -264,6 +264,17 @@ class Back(Model):
     """When the candidate was confirmed at one part of a million or less."""
 
 
+class SkippedChecks(Model):
+    """Somebody had a candidate accepted unjudged."""
+
+    by: Short
+    """Who."""
+    reason: Sentence
+    """Why."""
+    at: Time
+    """When."""
+
+
 class Rollout(Model):
     """The trial under way."""
 
@@ -299,6 +310,8 @@ class Rollout(Model):
     """A person asked to skip the remaining exposure."""
     promoting: bool = False
     """Accepted: all traffic moves to the candidate."""
+    skipped_checks: SkippedChecks | None = None
+    """Set when the candidate is accepted unjudged."""
     preflight: PreflightStatus | None = None
     """The recorded requests."""
     back: Back | None = None
@@ -339,6 +352,8 @@ class HistoryEntry(Model):
     """When it ended."""
     probation: Short | None = None
     """How its probation ended: `Pass`, `Undecided`, `CutShort`, or `Fail`."""
+    skipped_checks: SkippedChecks | None = None
+    """Set when the candidate was to be accepted unjudged."""
 
 
 class Rejected(Model):

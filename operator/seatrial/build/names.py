@@ -21,6 +21,8 @@ or its Service would send them requests."""
 
 COMMANDS = f"{GROUP}/commands"
 """Annotation on a ModelDeployment: commands of people, a line each."""
+SPEC_BY = f"{GROUP}/spec-by"
+"""Annotation on a ModelDeployment, written by the API server: who made the revision, and who changed the spec since."""
 PORT = f"{GROUP}/port"
 """Annotation on a revision's Deployment: the port that answers inference requests."""
 PREVIEW = "preview"

@@ -7,9 +7,9 @@ layer carries the requests. It takes half a second to import, so nothing imports
 from __future__ import annotations
 
 import difflib
-import getpass
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,19 +135,17 @@ class Cluster:
     # --- beside it ----------------------------------------------------------------------------------------------------
 
     def whoami(self) -> str:
-        """Who the API server takes us for; the name at the operating system where it does not say."""
+        """Who the API server takes us for; no other name will do under a command."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         try:
             review = self._json("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=body)
-            name = review.get("status", {}).get("userInfo", {}).get("username")
-        except (HttpError, CliError):
-            name = ""
-        if name:
-            return str(name)
-        try:
-            return getpass.getuser()
-        except (OSError, KeyError, ImportError):
-            return "unknown"
+        except HttpError as error:
+            raise CliError(
+                f"{self._here()} does not tell who you are, and a command bears the name of who asks: {error.message}. "
+                "Ask for the role system:basic-user, which lets everybody create a SelfSubjectReview",
+                CLUSTER,
+            ) from None
+        return str(review["status"]["userInfo"]["username"])
 
     def events(self, name: str) -> list[Object]:
         """Events about a ModelDeployment, in no order; none where they may not be read."""
@@ -167,7 +165,7 @@ class Cluster:
             )
         said = error.message.lower()
         if error.code in (400, 403, 422) and ("denied" in said or "admission" in said):
-            return CliError(f"a policy of the cluster does not let you {verb} {what}: {error.message}", SENT_BACK)
+            return CliError(f"{_policy(error.message)} (you wanted to {verb} {what})", SENT_BACK)
         if error.code == 403:
             role = "view" if verb in ("get", "list", "watch") else "edit"
             hint = ", or leave out -A" if everywhere else ""
@@ -302,6 +300,14 @@ def _http_error(code: int, raw: bytes) -> HttpError:
     except ValueError:
         body = None
     return HttpError(code, body if isinstance(body, dict) else {}, raw[:200].decode(errors="replace").strip())
+
+
+def _policy(message: str) -> str:
+    """A refusal by an admission policy without what the API server says around it."""
+    found = re.search(r"ValidatingAdmissionPolicy '([^']+)'.*? denied request: (.*)", message, re.DOTALL)
+    if found is None:
+        return f"a policy of the cluster forbids it: {message}"
+    return f"policy {found[1]} of the cluster forbids it: {found[2]}"
 
 
 def _short(error: BaseException) -> str:

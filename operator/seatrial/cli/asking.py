@@ -61,6 +61,10 @@ def target(r: Reading, action: Action) -> str:
             raise _no(r, action, f"check {failing[0].name} fails: {failing[0].message}")
         if r.promoting:
             raise Pointless(f"{r.name}: revision {r.candidate} is accepted already, all traffic moves to it")
+    if action is Action.SKIP_CHECKS and r.checks_skipped:
+        raise Pointless(f"{r.name}: the checks of revision {r.candidate} are skipped already")
+    if action is Action.SKIP_CHECKS and not r.stable:
+        raise _no(r, action, "a first revision is accepted on its pods and its recorded requests")
     return r.candidate
 
 
@@ -76,7 +80,7 @@ def ask(
     err: TextIO,
 ) -> int:
     """Write the command down and, with `wait`, print what became of it."""
-    by = cluster.whoami()
+    by = ""
     nonce = secrets.token_hex(5)
     for attempt in range(ATTEMPTS):
         obj = cluster.get(name)
@@ -86,6 +90,7 @@ def ask(
         except Pointless as already:
             print(already, file=out)
             return OK
+        by = by or cluster.whoami()
         asked = now()
         text = append(_annotation(obj), Command(nonce, action, revision, by, reason))
         try:
@@ -160,6 +165,8 @@ def done(action: Action, r: Reading) -> str:
         return f"approved: {headline(r)}"
     if action is Action.PROMOTE and (r.promote_asked or r.promoting or r.phase == "Stable"):
         return f"the remaining steps are skipped, acceptance is judged at the last one: {headline(r)}"
+    if action is Action.SKIP_CHECKS and (r.checks_skipped or r.phase == "Stable"):
+        return f"the checks are skipped, all traffic moves to {revision} once its pods are ready: {headline(r)}"
     if action is Action.ABORT and (r.back_reason == "Aborted" or (r.phase in ("RolledBack", "Failed") and r.rejected)):
         return f"aborted: {headline(r)}"
     if action is Action.RETRY and not r.rejected:

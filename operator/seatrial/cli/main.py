@@ -97,7 +97,13 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
         _named(sub)
         sub.add_argument("--reason", default="", help="why; kept with the command on the object")
         sub.add_argument("--no-wait", action="store_true", help="do not wait for the operator to react")
-        sub.set_defaults(action=action)
+        sub.set_defaults(action=action, skip_checks=False)
+        if action == "promote":
+            sub.add_argument(
+                "--skip-checks",
+                action="store_true",
+                help="accept it unjudged, all traffic at once: for a hotfix; a right of its own, and only with --reason",
+            )
     status = add(
         "status",
         _status,
@@ -276,10 +282,12 @@ def _act(args: argparse.Namespace) -> int:
     from seatrial.cli import asking  # noqa: PLC0415
     from seatrial.core.commands import Action  # noqa: PLC0415
 
+    if args.skip_checks and not args.reason.strip():
+        raise CliError("--skip-checks needs --reason TEXT: it stays in the history", USAGE)
     return asking.ask(
         _cluster(args),
         args.name,
-        Action(args.action),
+        Action.SKIP_CHECKS if args.skip_checks else Action(args.action),
         args.reason,
         wait=not args.no_wait,
         now=lambda: datetime.now(UTC),

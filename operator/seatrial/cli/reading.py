@@ -173,6 +173,11 @@ class Reading:
         return self._rollout.get("promote") is True
 
     @property
+    def checks_skipped(self) -> bool:
+        """Whether somebody had the candidate accepted unjudged."""
+        return bool(_map(self._rollout, "skippedChecks"))
+
+    @property
     def exposed(self) -> bool:
         """Whether the candidate has ever been given weight."""
         return self._rollout.get("exposed") is True

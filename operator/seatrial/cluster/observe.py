@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from seatrial.api.spec import ModelDeploymentSpec
 from seatrial.api.status import Written
 from seatrial.build.fingerprint import fingerprint
-from seatrial.build.names import COMMANDS, MODEL_LABEL, child_name, owner_reference
+from seatrial.build.names import COMMANDS, MODEL_LABEL, SPEC_BY, child_name, owner_reference
 from seatrial.build.overlay import owned, replacement
 from seatrial.build.revision import revision
 from seatrial.cluster.client import Client
@@ -168,6 +168,7 @@ class Observer:
             raw_spec=raw_spec,
             status=status,
             commands=(metadata.get("annotations") or {}).get(COMMANDS, ""),
+            spec_by=(metadata.get("annotations") or {}).get(SPEC_BY, ""),
             invalid=invalid,
             records=records,
             workloads={found.revision: found for found in workloads if found is not None},

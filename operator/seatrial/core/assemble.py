@@ -92,7 +92,7 @@ def size(p: Pass, status: Status, revision: str) -> int:
 def _kept(p: Pass, status: Status, revision: str, current: int) -> int:
     """The revision kept for going back shrinks once nobody can be waiting for an answer of its surplus pods."""
     wanted = probation.size(p, current)
-    waiting = highest(status.traffic, revision) > parts(voyage.holdback(p)) or not p.settled
+    waiting = highest(status.traffic, revision) > parts(probation.holdback(p, status)) or not p.settled
     return max(wanted, current) if waiting else wanted
 
 

@@ -5,6 +5,9 @@ A command is a request on record: `NONCE ACTION REVISION BY REASON…`, one line
 were carried out or refused, so a line is obeyed once however often it is read, and who asked for what, and
 why, stays on the object. Lines rather than JSON: admission policies (CEL) can read them.
 
+Where the chart's admission policy is installed (`authority-commands.yaml`), the API server has checked that
+`BY` is who wrote the line and may ask for that action. It reads lines more strictly than this module.
+
 The annotation is written by people and their tools: a line that cannot be read is reported by `problems`
 and skipped by `parse`; it never stands in the way of the others.
 """
@@ -39,6 +42,8 @@ class Action(StrEnum):
     """Send the candidate back."""
     RETRY = "retry"
     """Try a revision again that was sent back."""
+    SKIP_CHECKS = "skip-checks"
+    """Accept the candidate unjudged: all traffic, as soon as its pods are ready. Only with a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Command:
     def line(self) -> str:
         """This command as the annotation holds it; text that would break the line is made harmless."""
         reason = _one_line(self.reason)[:_REASON_MAX].rstrip()
-        return f"{self.nonce} {self.action} {self.revision} {_escape(self.by)} {reason}".rstrip()
+        return f"{self.nonce} {self.action} {self.revision} {escape(self.by)} {reason}".rstrip()
 
 
 def parse(text: str) -> tuple[Command, ...]:
@@ -112,7 +117,7 @@ def _read_line(line: str) -> Command | str:
     if len(by) > _BY_MAX:
         return f"the name of who asks has {len(by)} characters, the limit is {_BY_MAX}"
     reason = _one_line(words[4])[:_REASON_MAX].rstrip() if len(words) == 5 else ""
-    return Command(nonce, Action(action), revision, _unescape(by), reason)
+    return Command(nonce, Action(action), revision, unescape(by), reason)
 
 
 def _lines(text: str) -> list[str]:
@@ -125,11 +130,12 @@ def _one_line(text: str) -> str:
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
 
 
-def _escape(by: str) -> str:
+def escape(by: str) -> str:
     """User names may hold spaces, and a name must stay one word: percent-encoded, as in a URL."""
     clean = _one_line(by)[:_BY_MAX]
     return clean.replace("%", "%25").replace(" ", "%20") or "unknown"
 
 
-def _unescape(by: str) -> str:
+def unescape(by: str) -> str:
+    """The name behind a word that `escape` made."""
     return by.replace("%20", " ").replace("%25", "%")

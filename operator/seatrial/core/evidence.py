@@ -48,6 +48,8 @@ def due(p: Pass, rollout: Rollout) -> bool:
     """Whether it is time for a look: an interval has passed, or the step's least time just ended."""
     if rollout.looked_at is None or not rollout.exposed or rollout.back is not None:
         return False
+    if rollout.skipped_checks is not None:
+        return False
     if p.now >= rollout.looked_at + p.spec.analysis.interval:
         return True
     if rollout.confirmed_at is None:
@@ -170,7 +172,7 @@ def questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
 def look(p: Pass, status: Status) -> Status:
     """Fold the answers into the evidence, judge it, and act on a Fail: this happens while paused, too."""
     rollout = status.rollout
-    if rollout is None or rollout.back is not None:
+    if rollout is None or rollout.back is not None or rollout.skipped_checks is not None:
         return status
     if not due(p, rollout):
         _wake_for_next(p, rollout)

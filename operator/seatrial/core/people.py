@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seatrial.api.status import BackReason, Outcome, OverlayKind, Paused, Status
+from seatrial.api.status import BackReason, Outcome, OverlayKind, Paused, SkippedChecks, Status
 from seatrial.build.names import COMMANDS
 from seatrial.build.revision import digest
-from seatrial.core import probation, trial, voyage
+from seatrial.core import authority, probation, trial, voyage
 from seatrial.core.commands import Action, Command, parse, problems
 from seatrial.core.passing import Pass
 
@@ -73,6 +73,8 @@ def _approve(p: Pass, status: Status, command: Command) -> Status:
     gate = voyage.gate(p, rollout)
     if gate is None or not waiting:
         raise RefusedError("nothing waits for an approval now")
+    if voyage.not_for_author(p, gate) and (why := authority.barred(p, command.by)):
+        raise RefusedError(why)
     p.event("Approved", f"gate {gate} passed by {command.by}{_because(command)}")
     passed = rollout.model_copy(update={"approved": [*rollout.approved, gate]})
     return status.model_copy(update={"rollout": passed})
@@ -85,6 +87,21 @@ def _promote(p: Pass, status: Status, command: Command) -> Status:
         raise RefusedError(f"check {failing[0].name} fails: {failing[0].message}")
     p.event("PromotionAsked", f"{command.by} skips the remaining exposure{_because(command)}; acceptance is judged")
     return voyage.to_last_step(p, status)
+
+
+def _skip_checks(p: Pass, status: Status, command: Command) -> Status:
+    _on_trial(status, command)
+    if not command.reason:
+        raise RefusedError("checks are skipped with a reason only, which stays in the history")
+    if status.stable is None:
+        raise RefusedError("a first revision is accepted on its pods and its recorded requests: nothing can be skipped")
+    p.event(
+        "ChecksSkipped",
+        f"{command.by} skips the checks{_because(command)}: revision {command.revision} gets all traffic once "
+        f"{p.replicas} pods are ready; pods that break still send it back",
+        "Warning",
+    )
+    return voyage.skip_checks(status, SkippedChecks(by=command.by, reason=command.reason, at=p.now))
 
 
 def _abort(p: Pass, status: Status, command: Command) -> Status:
@@ -115,4 +132,5 @@ _ACTIONS: dict[Action, Callable[[Pass, Status, Command], Status]] = {
     Action.PROMOTE: _promote,
     Action.ABORT: _abort,
     Action.RETRY: _retry,
+    Action.SKIP_CHECKS: _skip_checks,
 }

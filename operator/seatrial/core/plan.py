@@ -27,6 +27,7 @@ from seatrial.build.revision import revision
 from seatrial.build.runtimes import port_of
 from seatrial.core import (
     assemble,
+    authority,
     capacity,
     clock,
     evidence,
@@ -242,6 +243,7 @@ BEFORE_ANSWERS: tuple[Rule, ...] = (
     people.obey,
     choose,
     probation.choose,
+    authority.hold,
     voyage.follow_edits,
     voyage.confirm,
 )

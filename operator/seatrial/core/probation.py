@@ -127,11 +127,16 @@ def size(p: Pass, current: int) -> int:
     return max(least, 1 if asked.keep is Keep.WARM else 0) if p.replicas else current
 
 
+def holdback(p: Pass, status: Status) -> int:
+    """Percent of live traffic for the revision that is kept."""
+    return voyage.holdback(p, status.probation.watch) if status.probation is not None else 0
+
+
 def share(p: Pass, status: Status) -> int:
     """The weight of the revision that is kept, in parts: the holdback, as far as its pods are ready."""
     kept = previous(status)
-    aim = parts(voyage.holdback(p))
-    need = capacity.needed(p.replicas, voyage.holdback(p))
+    aim = parts(holdback(p, status))
+    need = capacity.needed(p.replicas, holdback(p, status))
     written = weight_of(status.traffic, kept, confirmed=False)
     ready = p.ready(kept)
     if ready == 0:

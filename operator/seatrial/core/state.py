@@ -32,6 +32,10 @@ class Installation:
     """Metric presets by name."""
     image: str = ""
     """The operator's own image, which comparers run from; empty where it is not known."""
+    authors_kept: bool = False
+    """The API server checks commands and writes down who made a revision."""
+    gitops_accounts: tuple[str, ...] = ()
+    """Users that apply what others wrote; `*` stands for any characters."""
     unsafe_traffic: bool = False
     """Leave out what keeps requests from being lost. Only the control run of the tests sets it."""
 
@@ -150,6 +154,8 @@ class Observed:
     status: Status
     commands: str = ""
     """The annotation `seatrial.dev/commands`."""
+    spec_by: str = ""
+    """The annotation `seatrial.dev/spec-by`."""
     invalid: str = ""
     records: Mapping[str, Record] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)

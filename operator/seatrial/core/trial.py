@@ -96,8 +96,11 @@ def promote(p: Pass, status: Status) -> Status:
         p.event("Deployed", message)
     else:
         message = f"revision {rollout.revision} is accepted and replaces {before}"
+        if (skipped := rollout.skipped_checks) is not None:
+            message = f"{message}, unjudged: {skipped.by} skipped the checks ({skipped.reason})"
         p.event("Promoted", message)
-    status = end(p, status, Trialled.PROMOTED, "Promoted", message)
+    reason = "Promoted" if rollout.skipped_checks is None else "ChecksSkipped"
+    status = end(p, status, Trialled.PROMOTED, reason, message)
     return status.model_copy(update={"stable": rollout.revision, "rejected": None})
 
 
@@ -115,6 +118,7 @@ def end(p: Pass, status: Status, outcome: Trialled, reason: str, message: str) -
         message=message[:1024],
         started=rollout.started,
         ended=p.now,
+        skipped_checks=rollout.skipped_checks,
     )
     return status.model_copy(
         update={

@@ -20,9 +20,10 @@ from seatrial.api.status import (
     OverlayKind,
     Paused,
     Rollout,
+    SkippedChecks,
     Status,
 )
-from seatrial.core import capacity, checks, clock, trial
+from seatrial.core import authority, capacity, checks, clock, trial
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import MINIMUM, highest, occupy, parts, percent, weight_of
@@ -37,22 +38,24 @@ def target(p: Pass, status: Status, rollout: Rollout) -> int:
     """The weight of the present leg, in parts."""
     if status.stable is None:
         return PARTS
-    if rollout.promoting:
-        return PARTS - parts(holdback(p))
+    if rollout.promoting or rollout.skipped_checks is not None:
+        return PARTS - parts(holdback(p, rollout))
     if rollout.step < 0:
         return weight_of(status.traffic, rollout.revision, confirmed=False)
     return parts(leg(p, rollout).weight)
 
 
-def holdback(p: Pass) -> int:
-    """Percent that the revision before keeps after a promotion."""
+def holdback(p: Pass, rollout: Rollout) -> int:
+    """Percent that the revision before keeps after a promotion; nothing where there was haste to replace it."""
     probation = p.spec.strategy.probation
+    if rollout.skipped_checks is not None:
+        return 0
     return probation.holdback if probation.duration > timedelta(0) else 0
 
 
 def pods_needed(p: Pass, status: Status, rollout: Rollout) -> int:
     """Ready pods that the present leg needs, in whole pods."""
-    if rollout.promoting or status.stable is None:
+    if rollout.promoting or rollout.skipped_checks is not None or status.stable is None:
         return max(1, p.replicas)
     if rollout.step < 0:
         return capacity.needed(p.replicas, -(-target(p, status, rollout) * 100 // PARTS))
@@ -78,6 +81,8 @@ def minimum_time(p: Pass, rollout: Rollout) -> timedelta:
 
 def gate(p: Pass, rollout: Rollout) -> str | None:
     """The next gate that a person has to pass: `STEP/ToEnter` or `STEP/ToLeave`; None where none is in the way."""
+    if rollout.skipped_checks is not None:
+        return None
     here = rollout.step
     ahead: list[tuple[int, ApprovalWhen]] = []
     if not rollout.exposed:
@@ -92,6 +97,12 @@ def gate(p: Pass, rollout: Rollout) -> str | None:
         if approval is not None and approval.when is when and name not in rollout.approved:
             return name
     return None
+
+
+def not_for_author(p: Pass, name: str) -> bool:
+    """Whether the gate of this name wants another person than the author."""
+    approval = p.legs[int(name.split("/", maxsplit=1)[0])].approval
+    return approval is not None and approval.not_author
 
 
 def follow_edits(p: Pass, status: Status) -> Status:
@@ -135,6 +146,16 @@ def to_last_step(p: Pass, status: Status) -> Status:
     if not is_last(p, rollout):
         rollout = clock.restart(rollout, None).model_copy(update={"step": len(p.legs) - 1})
     return status.model_copy(update={"rollout": rollout.model_copy(update={"promote": True})})
+
+
+def skip_checks(status: Status, skipped: SkippedChecks) -> Status:
+    """Accept the candidate unjudged; whatever asked for patience asks no more."""
+    rollout = status.rollout
+    assert rollout is not None
+    accepted = rollout.model_copy(
+        update={"skipped_checks": skipped, "promoting": rollout.exposed, "overlay": None},
+    )
+    return status.model_copy(update={"rollout": accepted, "paused": None})
 
 
 def confirm(p: Pass, status: Status) -> Status:
@@ -190,11 +211,10 @@ def _enter(p: Pass, status: Status, rollout: Rollout) -> Status:
         p.note(f"revision {rollout.revision} waits until the revision before it has left the route and drained")
         return status
     warmed = rollout.preflight.message if rollout.preflight else "warmed by readiness only"
-    first = leg(p, rollout).told() if status.stable is not None else "all traffic"
+    at_once = status.stable is None or rollout.skipped_checks is not None
+    first = "all traffic" if at_once else leg(p, rollout).told()
     p.note(f"revision {rollout.revision} meets {first}: {ready} of {need} pods ready; {warmed}")
-    entered = rollout.model_copy(
-        update={"exposed": True, "looked_at": p.now, "promoting": status.stable is None, "overlay": None}
-    )
+    entered = rollout.model_copy(update={"exposed": True, "looked_at": p.now, "promoting": at_once, "overlay": None})
     through = [check.model_copy(update={"through": p.now}) for check in status.checks]
     return status.model_copy(update={"rollout": entered, "checks": through})
 
@@ -249,8 +269,9 @@ def _undecided(p: Pass, status: Status, here: Leg, spent: timedelta) -> Status:
 def _await(p: Pass, status: Status, rollout: Rollout, name: str) -> Status:
     step, when = name.split("/")
     what = "before it is left" if when == ApprovalWhen.TO_LEAVE else "before it is entered"
+    who = f" by somebody other than {' and '.join(authority.authors_of(p))}" if not_for_author(p, name) else ""
     message = (
-        f"step {int(step) + 1} ({p.legs[int(step)].told()}) wants an approval {what}: "
+        f"step {int(step) + 1} ({p.legs[int(step)].told()}) wants an approval{who} {what}: "
         f"seatrial approve {p.observed.name}"
     )
     old = rollout.overlay

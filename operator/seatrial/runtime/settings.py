@@ -19,6 +19,10 @@ LEASE_NAMESPACE = "seatrial-system"
 """Where the Lease is outside a pod, and where the chart installs by default."""
 
 
+GITOPS_ACCOUNTS = ("system:serviceaccount:argocd:*", "system:serviceaccount:flux-system:*")
+"""The controllers of Argo CD and Flux, where their own instructions install them."""
+
+
 class SettingsError(Exception):
     """A flag or variable that cannot be used; the message names it."""
 
@@ -48,6 +52,10 @@ class Settings:
     """The image this process runs from; empty where it is not known."""
     kubeconfig: str = ""
     context: str = ""
+    authors_kept: bool = False
+    """The chart's admission policies check commands and write down authors."""
+    gitops_accounts: tuple[str, ...] = GITOPS_ACCOUNTS
+    """Users that apply what others wrote; `*` stands for any characters."""
     unsafe_traffic: bool = False
     """Only for the control run that proves the tests can see a lost request."""
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
@@ -99,6 +107,21 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str] | 
         "the operator's own image, which compares answers in a shadow; the chart sets it",
         metavar="IMAGE",
     )
+    parser.add_argument(
+        "--authors-kept",
+        action="store_true",
+        default=env.get("SEATRIAL_AUTHORS_KEPT") == "yes",
+        help="the chart's admission policies check commands and write down who made a revision; without, approvals "
+        "with notAuthor are refused [SEATRIAL_AUTHORS_KEPT=yes]",
+    )
+    parser.add_argument(
+        "--gitops-account",
+        action="append",
+        metavar="USER",
+        default=None,
+        help="a user that applies what others wrote, * for any characters: behind it an author is not known; "
+        f"repeatable; {' and '.join(GITOPS_ACCOUNTS)} where left out [SEATRIAL_GITOPS_ACCOUNT, by comma]",
+    )
     flag("--kubeconfig", "", "kubeconfig to use; in a pod its own account is used", metavar="FILE")
     flag("--context", "", "context of the kubeconfig", metavar="NAME")
 
@@ -112,6 +135,9 @@ def from_args(args: argparse.Namespace, environ: Mapping[str, str] | None = None
     namespaces = args.namespace
     if namespaces is None:
         namespaces = [name.strip() for name in env.get("SEATRIAL_NAMESPACE", "").split(",") if name.strip()]
+    accounts = args.gitops_account
+    if accounts is None:
+        accounts = env.get("SEATRIAL_GITOPS_ACCOUNT", ",".join(GITOPS_ACCOUNTS)).split(",")
     try:
         dwell = parse_duration(args.dwell)
     except ValueError as error:
@@ -134,6 +160,8 @@ def from_args(args: argparse.Namespace, environ: Mapping[str, str] | None = None
         image=args.image,
         kubeconfig=args.kubeconfig,
         context=args.context,
+        authors_kept=args.authors_kept,
+        gitops_accounts=tuple(account.strip() for account in accounts if account.strip()),
         unsafe_traffic=env.get("SEATRIAL_UNSAFE_TRAFFIC") == "yes",
     )
     try:
