@@ -8,6 +8,7 @@ from typing import Any
 from seatrial.api.spec import ParentRef
 from seatrial.api.status import Status
 from seatrial.build.deployment import render, serving_port
+from seatrial.build.disruption import disruption_budget
 from seatrial.build.names import PORT, PREVIEW, child_name
 from seatrial.build.record import record
 from seatrial.build.route import Copies, Preview, http_route
@@ -73,6 +74,12 @@ def alive(status: Status) -> list[str]:
     return list(dict.fromkeys(revision for revision in wanted if revision is not None))
 
 
+def serving(status: Status) -> list[str]:
+    """Revisions that may be getting live traffic: what autoscalers count and drains spare."""
+    slots = status.traffic.slots
+    return sorted(revision for revision in (slots.a, slots.b) if revision and highest(status.traffic, revision) > 0)
+
+
 def size(p: Pass, status: Status, revision: str) -> int:
     """Pods of a revision. Nothing shrinks while it may still be asked for answers."""
     workload = p.workload(revision)
@@ -96,7 +103,7 @@ def _kept(p: Pass, status: Status, revision: str, current: int) -> int:
 
 
 def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
-    """Everything that shall exist, in writing order: records, Deployments, Services, the route."""
+    """Everything that shall exist, in writing order: records, Deployments, Services, budgets, the route."""
     observed = p.observed
     records: list[Manifest] = []
     deployments: list[Manifest] = []
@@ -114,8 +121,9 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
             services.append(model_service(observed.name, observed.namespace, revision, port))
         if revision == status.traffic.preview:
             services.append(preview_service(observed.name, observed.namespace, revision, port))
+    budgets = [disruption_budget(observed.name, observed.namespace, revision) for revision in serving(status)]
     route = _route(p, status)
-    out = [*records, *deployments, *services, *([route] if route is not None else [])]
+    out = [*records, *deployments, *services, *budgets, *([route] if route is not None else [])]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
     return tuple(manifest for manifest in out if _key(manifest) not in blocked)
 
@@ -162,7 +170,8 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     present = set(observed.workloads) | set(observed.records) | _service_revisions(p)
     named = route.services if route is not None else frozenset()
     selected = {str(s.get("seatrial.dev/revision", "")) for n, s in observed.services.items() if n == observed.name}
-    out: list[Ref] = []
+    kept = {child_name(observed.name, revision) for revision in serving(status)}
+    out = [Ref("PodDisruptionBudget", name) for name in sorted(observed.budgets - kept)]
     for revision in sorted(present - stay):
         name = child_name(observed.name, revision)
         if name in named or revision in selected:
