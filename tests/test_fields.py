@@ -310,6 +310,11 @@ effect("spec.analysis.checks[].min", at(f"{CHECK}.min", "2"), trial(seconds=60)(
 effect("spec.analysis.checks[].max", at(f"{CHECK}.max", "0.5"), trial(seconds=60)(phase))
 effect("spec.analysis.checks[].onFail", at(f"{CHECK}.onFail", "Pause"), trial(Behaviour(errors=0.5))(phase))
 effect("spec.progressDeadline", at("progressDeadline", "4m"), trial(Behaviour(start=1e6))(took))
+effect(
+    "spec.capacityDeadline",
+    at("capacityDeadline", "5m"),
+    trial(Behaviour(unschedulable="0/1 nodes are available: 1 Insufficient example.com/gpu."))(took),
+)
 
 CRITICAL = {"preset": "Errors"}
 STARTS: dict[str, Spec] = {
