@@ -1,6 +1,5 @@
 # The statically linked command, and nothing else.
 FROM scratch
 COPY keda /keda
-COPY empty /tmp
 USER 65532:65532
 ENTRYPOINT ["/keda"]
