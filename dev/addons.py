@@ -51,6 +51,9 @@ class Exposure:
             "COREDNS_IMAGE": images.IMAGES["coredns"].tag,
             "ENVOY_IMAGE": images.IMAGES["envoy"].tag,
             "PROMETHEUS_IMAGE": images.IMAGES["prometheus"].tag,
+            "KEDA_ADAPTER_IMAGE": images.IMAGES["keda-adapter"].tag,
+            "KEDA_IMAGE": images.IMAGES["keda"].tag,
+            "METRICS_SERVER_IMAGE": images.IMAGES["metrics-server"].tag,
             "DNS_SERVICE": self.dns_service or "",
             "GATEWAY_SERVICE_TYPE": "ClusterIP" if self.gateway_node_port is None else "NodePort",
             "GATEWAY_SERVICE_PATCH": json.dumps(patch),
@@ -83,7 +86,7 @@ def install_definitions(kubectl: Kubectl) -> None:
     crds = (gateway_manifests() / "crds.yaml").read_text(encoding="utf-8")
     api = Api.of(kubectl.run("config", "view", "--raw", "--minify", "-o", "json"))
     api.create_definitions(crds.split(_BETWEEN))
-    kubectl.apply(_manifest("namespaces", {}))
+    kubectl.apply(manifest("namespaces", {}))
 
 
 def install(kubectl: Kubectl, exposure: Exposure) -> None:
@@ -96,7 +99,7 @@ def install(kubectl: Kubectl, exposure: Exposure) -> None:
     if exposure.dns_service is not None:
         names.append("coredns")
     chart = (gateway_manifests() / "control-plane.yaml").read_text(encoding="utf-8")
-    kubectl.apply(_BETWEEN.join([chart, *(_manifest(name, values) for name in names)]))
+    kubectl.apply(_BETWEEN.join([chart, *(manifest(name, values) for name in names)]))
 
 
 def wait(kubectl: Kubectl, seconds: float = 120) -> None:
@@ -129,7 +132,8 @@ def _until(ready: Callable[[], bool], seconds: float, otherwise: str) -> None:
         time.sleep(0.2)
 
 
-def _manifest(name: str, values: Mapping[str, str]) -> str:
+def manifest(name: str, values: Mapping[str, str]) -> str:
+    """One of our manifests with nothing left open."""
     return Template((MANIFESTS / f"{name}.yaml").read_text(encoding="utf-8")).substitute(values)
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import cache, cluster, images, tools
+from dev import cache, cluster, extras, images, tools
 from dev.controlplane import control_plane
 from dev.errors import DevError
 from dev.wheels import write_lock
@@ -62,12 +62,14 @@ def parser() -> argparse.ArgumentParser:
 
     build = commands.add_parser("tools", help="build or install the binaries into the cache, and print where they are")
     build.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"any of: {', '.join(tools.TOOLS)} (default: all but kind)"
+        "names", nargs="*", metavar="NAME", help=f"any of: {', '.join(tools.TOOLS)} (default: what every cluster needs)"
     )
     build.set_defaults(run=_tools)
 
     image = commands.add_parser("images", help="build container images into the cache, and print their archives")
-    image.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(images.IMAGES)} (default: all)")
+    image.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"any of: {', '.join(images.IMAGES)} (default: what tests need)"
+    )
     image.set_defaults(run=_images)
 
     lock = commands.add_parser("lock", help="pin the packages of an image: dev/images/NAME.in to NAME.lock")
@@ -103,6 +105,10 @@ def _cluster_commands(actions: argparse._SubParsersAction[argparse.ArgumentParse
         "images", nargs="+", metavar="IMAGE", help="an OCI archive, or one of: " + ", ".join(images.IMAGES)
     )
     load.set_defaults(run=_load)
+    addon = actions.add_parser("addon", help="build and install what only some clusters have")
+    addon.add_argument("name", metavar="NAME")
+    addon.add_argument("addons", nargs="+", metavar="ADDON", help=f"any of: {', '.join(extras.EXTRAS)}")
+    addon.set_defaults(run=_addon)
 
 
 def _up(args: argparse.Namespace) -> int:
@@ -166,13 +172,20 @@ def _load(args: argparse.Namespace) -> int:
     return 0
 
 
+def _addon(args: argparse.Namespace) -> int:
+    for addon in args.addons:
+        extras.ensure(args.name, addon)
+        print(addon)
+    return 0
+
+
 def _kubectl(args: argparse.Namespace) -> int:
     env = {**os.environ, "KUBECONFIG": str(cluster.get(args.name).kubeconfig)}
     return _run([str(tools.path("kubectl")), *_after_dashes(args.argv)], env)
 
 
 def _images(args: argparse.Namespace) -> int:
-    for name in args.names or images.IMAGES:
+    for name in args.names or [name for name in images.IMAGES if name not in images.ON_REQUEST]:
         print(f"{images.archive(name)}  {images.IMAGES[name].tag}")
     return 0
 

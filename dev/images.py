@@ -127,6 +127,9 @@ IMAGES: dict[str, Image] = {
         Image("envoy-gateway", "localhost/envoy-gateway:v1.9.1", *_binary("envoy-gateway", empty=True), 5),
         Image("envoy", "localhost/envoy:v1.40.0", *_binary("envoy", libraries=True, empty=True), 5),
         Image("prometheus", "localhost/prometheus:v3.15.0", *_binary("prometheus", empty=True), 5),
+        Image("metrics-server", "localhost/metrics-server:v0.9.0", *_binary("metrics-server"), 3),
+        Image("keda", "localhost/keda:v2.21.0", *_binary("keda"), 5),
+        Image("keda-adapter", "localhost/keda-adapter:v2.21.0", *_binary("keda-adapter"), 5),
         Image("seatrial-base", BASE, lambda: _DEBIAN, _fill_debian, 55, privileged=True),
         Image(
             "mlserver",
@@ -141,6 +144,8 @@ IMAGES: dict[str, Image] = {
 
 NODE_IMAGES = ("pause", "coredns", "envoy", "envoy-gateway", "prometheus")
 """What every cluster runs."""
+ON_REQUEST = ("metrics-server", "keda", "keda-adapter")
+"""What is made only for who asks for it by name."""
 
 
 def archive(name: str) -> Path:

@@ -72,6 +72,14 @@ def _containerd(command: str) -> GoCommand:
 _GATEWAY = "github.com/envoyproxy/gateway"
 _PROMETHEUS = "github.com/prometheus/prometheus"
 _HELM = "helm.sh/helm/v3"
+_METRICS_SERVER = "sigs.k8s.io/metrics-server"
+_KEDA = "github.com/kedacore/keda/v2"
+
+
+def _keda(command: str, share: tuple[str, ...] = ()) -> GoCommand:
+    variables = (f"{_KEDA}/version.Version={{version}}",)
+    return GoCommand("keda", f"{_KEDA}/cmd/{command}", _KEDA, variables, share=share)
+
 
 TOOLS: dict[str, Tool] = {
     tool.name: tool
@@ -120,10 +128,20 @@ TOOLS: dict[str, Tool] = {
             ),
             155,
         ),
+        # For the add-ons that a test asks for; no cluster has them by itself.
+        Tool(
+            "metrics-server",
+            GoCommand("metrics-server", f"{_METRICS_SERVER}/cmd/metrics-server", _METRICS_SERVER),
+            90,
+        ),
+        Tool("keda", _keda("operator", share=("config/crd/bases", "config/rbac")), 300),
+        Tool("keda-adapter", _keda("adapter"), 30),
     )
 }
 
 CONTROL_PLANE = ("kube-apiserver", "etcd", "kubectl")
+ON_REQUEST = ("kind", "metrics-server", "keda", "keda-adapter")
+"""What is built only for who asks for it by name."""
 NODE = (
     *CONTROL_PLANE,
     "kubelet",
@@ -197,8 +215,8 @@ def _update_package_lists(log: Path) -> None:
 
 
 def build_all(names: list[str]) -> dict[str, Path]:
-    """Build the named tools, or all but kind, which only its provider needs."""
-    wanted = names or [name for name in TOOLS if name != "kind"]
+    """Build the named tools, or all that most clusters need."""
+    wanted = names or [name for name in TOOLS if name not in ON_REQUEST]
     for name in wanted:
         if name not in TOOLS:
             raise DevError(f"There is no tool {name!r}. There are: {', '.join(TOOLS)}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import addons, api, images, tools, wheels
+from dev import addons, api, extras, images, tools, wheels
 from dev.errors import DevError
 from dev.golang import MODULES, GoCommand
 
@@ -21,7 +21,7 @@ DEV = ROOT / "dev"
 
 def test_it_runs_before_anything_is_installed() -> None:
     """The standard library is enough: no site-packages, no environment."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import dev.cli, dev.node, dev.controlplane"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import dev.cli, dev.node, dev.controlplane, dev.extras"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 
 
@@ -46,6 +46,19 @@ def test_what_clusters_need_is_in_the_tables() -> None:
     """A name that is not in its table would fail only when a cluster starts."""
     assert set(tools.NODE) <= set(tools.TOOLS)
     assert set(images.NODE_IMAGES) <= set(images.IMAGES)
+    assert {image for extra in extras.EXTRAS.values() for image in extra.images} <= set(images.IMAGES)
+
+
+def test_no_cluster_waits_for_an_add_on() -> None:
+    """They are built for minutes, and only who asks for one has it."""
+    for extra in extras.EXTRAS.values():
+        assert not {*extra.images} & {*images.NODE_IMAGES, *tools.NODE}
+        assert {*extra.images} <= {*tools.ON_REQUEST} & {*images.ON_REQUEST}
+
+
+def test_an_unknown_add_on_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(DevError, match=r"There are: metrics-server, keda"):
+        extras.ensure("any", "metrics")
 
 
 @pytest.mark.parametrize("image", images.IMAGES.values(), ids=lambda image: image.name)
@@ -56,7 +69,7 @@ def test_an_image_has_its_dockerfile_and_a_tag_of_its_own(image: images.Image) -
     assert [other.name for other in images.IMAGES.values() if other.tag == image.tag] == [image.name]
 
 
-@pytest.mark.parametrize("name", ["coredns", "envoy", "envoy-gateway"])
+@pytest.mark.parametrize("name", ["coredns", "envoy", "envoy-gateway", "metrics-server", "keda", "keda-adapter"])
 def test_the_tag_is_the_version_of_the_tool(name: str) -> None:
     """Who raises a pin raises the tag."""
     assert images.IMAGES[name].tag.rsplit(":v", 1)[1] == tools.TOOLS[name].source.version.removeprefix("v")
@@ -115,7 +128,7 @@ def test_a_lock_file_pins_every_package_by_hash(lock: Path) -> None:
 @pytest.mark.parametrize("exposure", [addons.Exposure(dns_service="198.19.0.10"), addons.Exposure(30080, 30090)])
 def test_manifests_leave_nothing_open(name: str, exposure: addons.Exposure) -> None:
     """Every placeholder has a value, for both ways to run."""
-    assert "${" not in addons._manifest(name, exposure.values())
+    assert "${" not in addons.manifest(name, exposure.values())
 
 
 def test_no_file_names_the_host_of_a_registry() -> None:

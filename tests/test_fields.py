@@ -335,6 +335,11 @@ for name, value in (("output", "predict"), ("mode", "Class"), ("tolerance", "0.5
     )
 effect("spec.analysis.checks[].onFail", at(f"{CHECK}.onFail", "Pause"), trial(Behaviour(errors=0.5))(phase))
 effect("spec.progressDeadline", at("progressDeadline", "4m"), trial(Behaviour(start=1e6))(took))
+effect(
+    "spec.capacityDeadline",
+    at("capacityDeadline", "5m"),
+    trial(Behaviour(unschedulable="0/1 nodes are available: 1 Insufficient example.com/gpu."))(took),
+)
 
 CRITICAL = {"preset": "Errors"}
 STARTS: dict[str, Spec] = {

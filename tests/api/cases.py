@@ -215,6 +215,12 @@ BREAKING = [
         "progressDeadline is 9s999ms and no pod is ready that fast: set 10s or more",
     ),
     Case(
+        "capacity-deadline",
+        resource(capacityDeadline="9s"),
+        "spec.capacityDeadline",
+        "capacityDeadline is 9s, and pods take longer to be placed and to get their images: set 10s or more",
+    ),
+    Case(
         "own-labels",
         resource(
             template={
@@ -502,7 +508,7 @@ VALID = {
     "no metric, with a reason": resource(analysis={"none": "a toy that nobody asks anything"}),
     "no metric, no checks": resource(analysis={"none": "a toy", "checks": []}),
     "every default asked for": resource(strategy={}, analysis={}),
-    "bounds of durations, low": resource(progressDeadline="10s", analysis={"interval": "5s"}),
+    "bounds of durations, low": resource(progressDeadline="10s", capacityDeadline="10s", analysis={"interval": "5s"}),
     "bounds of durations, high": resource(analysis={"interval": "600s"}),
     "a long drain": with_traffic(drain="60m"),
     "no drain": with_traffic(drain="0s"),

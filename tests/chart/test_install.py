@@ -118,6 +118,7 @@ def test_the_operator_may_work_where_it_watches_and_nowhere_else(run: Run, insta
         ("create", "deployments.apps"),
         ("update", "services"),
         ("create", "controllerrevisions.apps"),
+        ("delete", "poddisruptionbudgets.policy"),
         ("create", "events"),
     ):
         assert may(run, verb, resource, "payments"), (verb, resource)

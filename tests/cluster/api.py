@@ -20,6 +20,10 @@ KINDS = {
     "Service": ("api/v1", "services"),
     "ConfigMap": ("api/v1", "configmaps"),
     "Event": ("api/v1", "events"),
+    "Node": ("api/v1", "nodes"),
+    "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
+    "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects"),
     "ResourceQuota": ("api/v1", "resourcequotas"),
     "Deployment": ("apis/apps/v1", "deployments"),
     "ControllerRevision": ("apis/apps/v1", "controllerrevisions"),
@@ -27,7 +31,10 @@ KINDS = {
     "ModelDeployment": ("apis/seatrial.dev/v1alpha1", "modeldeployments"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
-CLUSTERWIDE = {"Namespace"}
+CLUSTERWIDE = {"Namespace", "Node"}
+
+
+TOO_MANY_REQUESTS = 429
 
 
 class ApiError(Exception):
@@ -89,8 +96,21 @@ class Api:
         path = self._path(kind, namespace, name) + (f"/{subresource}" if subresource else "")
         return self._ask("PATCH", path, patch, "application/merge-patch+json")
 
-    def patch(self, kind: str, namespace: str, name: str, *operations: Object) -> Object:
-        return self._ask("PATCH", self._path(kind, namespace, name), list(operations), "application/json-patch+json")
+    def patch(self, kind: str, namespace: str, name: str, *operations: Object, subresource: str = "") -> Object:
+        path = self._path(kind, namespace, name) + (f"/{subresource}" if subresource else "")
+        return self._ask("PATCH", path, list(operations), "application/json-patch+json")
+
+    def evict(self, namespace: str, pod: str) -> bool:
+        """As `kubectl drain` does; False where a PodDisruptionBudget does not allow it now."""
+        metadata = {"name": pod, "namespace": namespace}
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        try:
+            self._ask("POST", self._path("Pod", namespace, pod) + "/eviction", body)
+        except ApiError as error:
+            if error.status == TOO_MANY_REQUESTS:
+                return False
+            raise
+        return True
 
     def delete(self, kind: str, namespace: str, name: str, **options: object) -> None:
         self._ask("DELETE", self._path(kind, namespace, name), {"propagationPolicy": "Background", **options})

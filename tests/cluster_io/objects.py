@@ -88,6 +88,12 @@ def deployment(namespace: str, name: str = "fraud-e04d5521aa", replicas: int = 2
     }
 
 
+def budget(namespace: str, of: Manifest) -> Manifest:
+    metadata = {"name": of["metadata"]["name"], "namespace": namespace, "labels": of["metadata"]["labels"]}
+    spec = {"maxUnavailable": 1, "selector": of["spec"]["selector"], "unhealthyPodEvictionPolicy": "AlwaysAllow"}
+    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}
+
+
 def record(namespace: str, of: Manifest) -> Manifest:
     spec = {key: value for key, value in of["spec"].items() if key != "replicas"}
     return {

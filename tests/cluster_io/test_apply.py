@@ -16,14 +16,22 @@ from seatrial.cluster.apply import Applier
 from seatrial.cluster.client import Client
 from seatrial.cluster.errors import Conflict
 from seatrial.cluster.index import Index
-from seatrial.cluster.kinds import DEPLOYMENT, GATEWAY, HTTP_ROUTE, MODEL_DEPLOYMENT, POD, SERVICE
+from seatrial.cluster.kinds import (
+    DEPLOYMENT,
+    GATEWAY,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+)
 from seatrial.cluster.ledger import Ledger
 from seatrial.cluster.observe import Observer, View
 from seatrial.cluster.status import store
 from seatrial.core.outcome import ApplyOutcome
 from seatrial.core.state import Installation, Plan, Ref
 from tests.cluster_io.conftest import Plane
-from tests.cluster_io.objects import accepted, deployment, gateway, model, record, route, service
+from tests.cluster_io.objects import accepted, budget, deployment, gateway, model, record, route, service
 from tests.support.fakeapi import Refusal
 
 Manifest = dict[str, Any]
@@ -67,7 +75,8 @@ class Shell:
     def everything(self, weights: tuple[int, int] = (1_000_000, 0), replicas: int = 2) -> tuple[Manifest, ...]:
         space = self.plane.namespace
         wanted = deployment(space, CHILD, replicas)
-        return (record(space, wanted), wanted, service(space), service(space, CHILD), route(space, weights))
+        services = (service(space), service(space, CHILD))
+        return (record(space, wanted), wanted, *services, budget(space, wanted), route(space, weights))
 
 
 @pytest.fixture
@@ -93,6 +102,7 @@ async def test_objects_are_created_with_their_owner_and_then_left_alone(shell: S
         f"ControllerRevision/{CHILD}",
         f"Deployment/{CHILD}",
         "HTTPRoute/fraud",
+        f"PodDisruptionBudget/{CHILD}",
         "Service/fraud",
         f"Service/{CHILD}",
     ]
@@ -114,7 +124,14 @@ async def test_a_look_at_rest_is_one_get_and_a_list_for_each_kind(shell: Shell) 
     await shell.look()
     # The gateway, the resource; the wanted revision of this template is another than the one written here.
     listed = [call.resource for call in shell.plane.calls if call.verb == "list"]
-    assert sorted(listed) == ["controllerrevisions", "deployments", "httproutes", "pods", "services"]
+    assert sorted(listed) == [
+        "controllerrevisions",
+        "deployments",
+        "httproutes",
+        "poddisruptionbudgets",
+        "pods",
+        "services",
+    ]
 
 
 async def test_what_is_looked_at(shell: Shell) -> None:
@@ -219,6 +236,19 @@ async def test_a_weight_by_hand_is_seen_and_put_back(shell: Shell) -> None:
     assert [b["weight"] for b in stored["spec"]["rules"][0]["backendRefs"]] == [1_000_000, 0]
 
 
+async def test_a_budget_by_hand_is_put_back(shell: Shell) -> None:
+    """A budget that lets nothing go would keep every node from being drained."""
+    await shell.apply(*shell.everything())
+    await edit(shell, POD_DISRUPTION_BUDGET, CHILD, lambda o: o["spec"].update(maxUnavailable=0))
+    ref = Ref("PodDisruptionBudget", CHILD)
+    view = await shell.look()
+    assert view.observed.edited == (ref,)
+    assert view.observed.budgets == {CHILD}
+    assert (await shell.apply(*shell.everything())).repaired == (ref,)
+    stored = await shell.client.get(POD_DISRUPTION_BUDGET, shell.plane.namespace, CHILD)
+    assert stored["spec"]["maxUnavailable"] == 1
+
+
 async def test_a_template_by_hand_is_put_back_with_additions_gone(shell: Shell) -> None:
     await shell.apply(*shell.everything())
 
@@ -321,7 +351,8 @@ async def test_what_is_pruned_goes_and_is_forgotten(shell: Shell) -> None:
     await shell.apply(*shell.everything())
     left = [m for m in shell.everything() if (m["kind"], m["metadata"]["name"]) == ("Service", "fraud")]
     route_ = [m for m in shell.everything() if m["kind"] == "HTTPRoute"]
-    gone = [Ref("Service", CHILD), Ref("Deployment", CHILD), Ref("ControllerRevision", CHILD)]
+    kinds = ("PodDisruptionBudget", "Service", "Deployment", "ControllerRevision")
+    gone = [Ref(kind, CHILD) for kind in kinds]  # type: ignore[arg-type] # written out just above
     outcome = await shell.apply(*left, *route_, prune=[*gone, Ref("Service", "never-was")])
     assert outcome.changed
     assert [entry.ref for entry in outcome.written] == ["HTTPRoute/fraud", "Service/fraud"]

@@ -48,7 +48,7 @@ def test_broken(pods: tuple[Pod, ...], reason: BackReason | None, says: str) -> 
 def test_an_image_that_cannot_be_had_is_told_with_the_registrys_words() -> None:
     lacking = workload(pod(ready=False, waiting="ErrImagePull", waiting_message="not found"))
     assert image_problem(lacking) == "ErrImagePull on pod iris-1: not found"
-    assert missing_capacity(lacking) == ""
+    assert missing_capacity(lacking) is None
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,16 @@ def test_an_image_that_cannot_be_had_is_told_with_the_registrys_words() -> None:
     [
         (workload(quota="exceeded quota: gpus"), "no pod can be created: exceeded quota: gpus"),
         (workload(pod(ready=False, unschedulable="0/3 nodes")), "finds no node: 0/3 nodes"),
+        (
+            workload(
+                pod(
+                    ready=False,
+                    unschedulable="0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient example.com/gpu. "
+                    "no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims.",
+                )
+            ),
+            "finds no node with enough cpu and example.com/gpu: 0/1 nodes are available",
+        ),
         (workload(pod(ready=False, waiting="ContainerCreating")), "is being created"),
         (workload(pod(ready=False, waiting="CrashLoopBackOff")), ""),
         (workload(pod(ready=False)), ""),
@@ -64,5 +74,6 @@ def test_an_image_that_cannot_be_had_is_told_with_the_registrys_words() -> None:
 )
 def test_missing_capacity_is_not_the_models_fault(seen: Workload, says: str) -> None:
     found = missing_capacity(seen)
-    assert says in found
-    assert bool(found) == bool(says)
+    assert says in (found.message if found is not None else "")
+    assert (found is not None) == bool(says)
+    assert found is None or "preemption" not in found.message

@@ -44,6 +44,7 @@ class Invariants:
         self._going_back_only_falls(world, before, after, new)
         self._nothing_referenced_is_removed(world, plan)
         self._stable_keeps_its_size(world, plan)
+        self._neighbours_see_who_serves(world, plan, live, new)
         self._waiting_is_explained(after)
         self._copies_only_in_a_shadow(after, new)
         if self.lossless:
@@ -129,6 +130,8 @@ class Invariants:
             named |= {ref["name"] for ref in proxy["rules"][0]["backendRefs"]} if proxy else set()
         selected = world.objects.get(Ref("Service", NAME), {}).get("spec", {}).get("selector", {})
         for ref in plan.prune:
+            if ref.kind == "PodDisruptionBudget":
+                continue  # takes no pod away
             assert ref.name not in named or not self.hands_off, f"{ref} is removed while a proxy names it"
             assert not ref.name.endswith(selected.get(REVISION_LABEL, "-")), f"{ref} is what Service {NAME} selects"
 
@@ -137,6 +140,24 @@ class Invariants:
         for manifest in plan.apply:
             if manifest["kind"] == "Deployment" and manifest["metadata"]["labels"].get(REVISION_LABEL) == stable:
                 assert manifest["spec"]["replicas"] == world.resource["spec"]["replicas"]
+
+    def _neighbours_see_who_serves(self, world: World, plan: Plan, live: Manifest | None, new: Manifest | None) -> None:
+        """Every revision with weight has a budget and is counted for autoscalers; one without any is neither."""
+        if new is None or world.resource["spec"]["suspend"]:
+            return
+        wanted = {name.removeprefix(f"{NAME}-") for name, weight in weights(new).items() if weight > 0}
+        before = {name.removeprefix(f"{NAME}-") for name, weight in weights(live).items() if weight > 0}
+        budgets = {m["metadata"]["labels"][REVISION_LABEL] for m in plan.apply if m["kind"] == "PodDisruptionBudget"}
+        counted = set(plan.status.selector.partition(" in (")[2].rstrip(")").split(",")) - {""}
+        assert counted == budgets
+        assert wanted <= budgets, f"{wanted - budgets} has traffic and no budget"
+        slots, confirmed = plan.status.traffic.slots, plan.status.traffic.confirmed
+        known = {name for name, weight in ((slots.a, confirmed.a), (slots.b, confirmed.b)) if name and weight > 0}
+        idle = budgets - wanted - before - known
+        assert not idle or not self.hands_off, f"{idle} has a budget and no traffic"
+        pods = [p for p in world.pods if p.revision in counted and p.gone_at is None]
+        if counted <= {m["metadata"]["labels"].get(REVISION_LABEL) for m in world.objects.values()}:
+            assert plan.status.replicas == len(pods)
 
     def _waiting_is_explained(self, after: Status) -> None:
         rollout = after.rollout

@@ -579,6 +579,7 @@ class World:
             records=records,
             workloads=workloads,
             services=services,
+            budgets=frozenset(ref.name for ref in self.objects if ref.kind == "PodDisruptionBudget"),
             route=route,
             edited=edited,
             foreign=self.foreign,

@@ -35,6 +35,7 @@ KINDS = {
     ("apps", "v1", "deployments"): "Deployment",
     ("apps", "v1", "controllerrevisions"): "ControllerRevision",
     ("coordination.k8s.io", "v1", "leases"): "Lease",
+    ("policy", "v1", "poddisruptionbudgets"): "PodDisruptionBudget",
     ("gateway.networking.k8s.io", "v1", "httproutes"): "HTTPRoute",
     ("gateway.networking.k8s.io", "v1", "gateways"): "Gateway",
     ("seatrial.dev", "v1alpha1", "modeldeployments"): "ModelDeployment",

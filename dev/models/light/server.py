@@ -10,6 +10,7 @@ so that the operator's preset for MLServer holds for it. At SIGTERM it closes it
 | `ERROR_RATE` | share of inference requests answered with a 500, evenly spread | 0 |
 | `ERROR_AFTER` | seconds of listening before which it makes no errors | 0 |
 | `LATENCY` | seconds each inference takes | 0 |
+| `CPU` | seconds of a processor each inference takes | 0 |
 | `START_DELAY` | seconds before it listens | 0 |
 | `READY` | `no`: says that it is not ready | `yes` |
 | `CRASH_ON_START` | `yes`: exit with 1 before listening | `no` |
@@ -32,6 +33,7 @@ ANSWER = json.loads(os.environ.get("ANSWER", "1"))
 ERROR_RATE = float(os.environ.get("ERROR_RATE", "0"))
 ERROR_AFTER = float(os.environ.get("ERROR_AFTER", "0"))
 LATENCY = float(os.environ.get("LATENCY", "0"))
+CPU = float(os.environ.get("CPU", "0"))
 START_DELAY = float(os.environ.get("START_DELAY", "0"))
 READY = os.environ.get("READY", "yes") != "no"
 CRASH_AFTER = float(os.environ.get("CRASH_AFTER", "0"))
@@ -89,6 +91,9 @@ def infer() -> tuple[int, str]:
     """Predict, or fail as often as asked."""
     global inferences  # noqa: PLW0603
     inferences += 1
+    busy_until = time.thread_time() + CPU
+    while time.thread_time() < busy_until:
+        pass
     if CRASH_AFTER_REQUESTS and inferences >= CRASH_AFTER_REQUESTS:
         sys.stderr.write("crashing after as many requests as asked\n")
         os._exit(1)

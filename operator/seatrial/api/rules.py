@@ -274,6 +274,17 @@ RULES: tuple[Rule, ...] = (
         values={"deadline": _quoted("progressDeadline")},
     ),
     Rule(
+        name="capacity-deadline",
+        at="spec",
+        blame=".capacityDeadline",
+        cel="duration(self.capacityDeadline) >= duration('10s')",
+        holds=lambda self: _between(self["capacityDeadline"], "10s", None),
+        message=(
+            "capacityDeadline is {deadline}, and pods take longer to be placed and to get their images: set 10s or more"
+        ),
+        values={"deadline": _quoted("capacityDeadline")},
+    ),
+    Rule(
         name="own-labels",
         at="spec.template.metadata",
         cel=(

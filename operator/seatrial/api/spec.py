@@ -422,3 +422,6 @@ class ModelDeploymentSpec(Model):
     """How the evidence is judged."""
     progress_deadline: Duration = timedelta(minutes=10)
     """How long a revision may take to become ready; image pulls and missing capacity do not count."""
+    capacity_deadline: Duration = timedelta(hours=1)
+    """How long a revision may lack what is not its fault: quota, a node with room, an image being pulled. Then it
+    goes back without a verdict; a first revision waits on, and a person is called."""

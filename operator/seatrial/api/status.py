@@ -243,6 +243,8 @@ class BackReason(StrEnum):
     PODS_FAILED = "PodsFailed"
     PREFLIGHT_FAILED = "PreflightFailed"
     PROGRESS_DEADLINE = "ProgressDeadlineExceeded"
+    NO_CAPACITY = "NoCapacity"
+    """Quota, or no node with room, until the capacity deadline. It says nothing about the model."""
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     IMAGE_MOVED = "ImageMoved"
     ABORTED = "Aborted"

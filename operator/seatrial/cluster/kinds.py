@@ -36,6 +36,7 @@ MODEL_DEPLOYMENT = Kind(GROUP, VERSION, PLURAL, KIND)
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 CONTROLLER_REVISION = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
 SERVICE = Kind("", "v1", "services", "Service")
+POD_DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 POD = Kind("", "v1", "pods", "Pod")
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 EVENT = Kind("", "v1", "events", "Event")
@@ -43,7 +44,7 @@ HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GATEWAY = Kind("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
-WRITTEN = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
+WRITTEN = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET, HTTP_ROUTE)
 """Kinds of the objects that a ModelDeployment owns."""
 
 BY_KIND = {kind.kind: kind for kind in (*WRITTEN, MODEL_DEPLOYMENT, POD, CONFIG_MAP, EVENT, GATEWAY, LEASE)}

@@ -177,6 +177,7 @@ class Observer:
                 for ref, obj in objects.items()
                 if ref.kind == "Service"
             },
+            budgets=frozenset(ref.name for ref in objects if ref.kind == "PodDisruptionBudget"),
             route=parse_route(route) if route is not None else None,
             foreign=tuple(ref for ref in needed if ref in strangers),
             edited=edited,
@@ -300,7 +301,7 @@ def _needed(name: str, raw_spec: Mapping[str, object], spec: ModelDeploymentSpec
 def _refs(written: Iterable[str]) -> Iterable[Ref]:
     for entry in written:
         kind, _, name = entry.partition("/")
-        if kind in ("ControllerRevision", "Deployment", "Service", "HTTPRoute") and name:
+        if BY_KIND.get(kind) in WRITTEN and name:
             yield Ref(kind, name)  # type: ignore[arg-type] # just checked
 
 

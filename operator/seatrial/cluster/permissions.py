@@ -43,6 +43,7 @@ RIGHTS: tuple[Right, ...] = (
     *_rights("apps", "deployments", "get list watch create update patch delete"),
     *_rights("apps", "controllerrevisions", "get list watch create update delete"),
     *_rights("", "services", "get list watch create update delete"),
+    *_rights("policy", "poddisruptionbudgets", "get list watch create update delete"),
     *_rights(GATEWAY_GROUP, "httproutes", "get list watch create update delete"),
     # What it only looks at.
     *_rights("", "pods", "list watch"),

@@ -21,12 +21,9 @@ from seatrial.cluster.client import Client
 from seatrial.cluster.errors import ApiError, Gone, NotAllowed, NotFound, Unreachable
 from seatrial.cluster.index import Key
 from seatrial.cluster.kinds import (
-    CONTROLLER_REVISION,
-    DEPLOYMENT,
     GATEWAY,
-    HTTP_ROUTE,
     POD,
-    SERVICE,
+    WRITTEN,
     Kind,
 )
 from seatrial.cluster.parse import Parent, condition
@@ -50,7 +47,7 @@ class Spec:
 
 
 CHILDREN = (
-    *(Spec(kind, f"{MANAGED_BY}={MANAGER}") for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)),
+    *(Spec(kind, f"{MANAGED_BY}={MANAGER}") for kind in WRITTEN),
     # Pods are made by others from our template; the label is what they have in common.
     Spec(POD, MODEL_LABEL),
 )

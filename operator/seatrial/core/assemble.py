@@ -9,6 +9,7 @@ from seatrial.api.spec import ParentRef
 from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
+from seatrial.build.disruption import disruption_budget
 from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_comparer
 from seatrial.build.record import record
 from seatrial.build.route import Preview, http_route
@@ -74,6 +75,12 @@ def alive(status: Status) -> list[str]:
     return list(dict.fromkeys(revision for revision in wanted if revision is not None))
 
 
+def serving(status: Status) -> list[str]:
+    """Revisions that may be getting live traffic: what autoscalers count and drains spare."""
+    slots = status.traffic.slots
+    return sorted(revision for revision in (slots.a, slots.b) if revision and highest(status.traffic, revision) > 0)
+
+
 def size(p: Pass, status: Status, revision: str) -> int:
     """Pods of a revision. Nothing shrinks while it may still be asked for answers."""
     workload = p.workload(revision)
@@ -97,7 +104,7 @@ def _kept(p: Pass, status: Status, revision: str, current: int) -> int:
 
 
 def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
-    """Everything that shall exist, in writing order: records, Deployments, Services, the route."""
+    """Everything that shall exist, in writing order: records, Deployments, Services, budgets, the route."""
     observed = p.observed
     records: list[Manifest] = []
     deployments: list[Manifest] = []
@@ -118,8 +125,9 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
     if (compared := voyage.compared(p, status)) is not None:
         deployments.append(_comparer(p, status, compared))
         services.append(comparer_service(observed.name, observed.namespace, compared))
+    budgets = [disruption_budget(observed.name, observed.namespace, revision) for revision in serving(status)]
     route = _route(p, status)
-    out = [*records, *deployments, *services, *([route] if route is not None else [])]
+    out = [*records, *deployments, *services, *budgets, *([route] if route is not None else [])]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
     return tuple(manifest for manifest in out if _key(manifest) not in blocked)
 
@@ -178,7 +186,9 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     present = set(observed.workloads) | set(observed.records) | _service_revisions(p)
     named = route.services if route is not None else frozenset()
     selected = {str(s.get("seatrial.dev/revision", "")) for n, s in observed.services.items() if n == observed.name}
-    out = _idle_comparers(p, status, named)
+    kept = {child_name(observed.name, revision) for revision in serving(status)}
+    out = [Ref("PodDisruptionBudget", name) for name in sorted(observed.budgets - kept)]
+    out += _idle_comparers(p, status, named)
     for revision in sorted(present - stay):
         name = child_name(observed.name, revision)
         if name in named or revision in selected:

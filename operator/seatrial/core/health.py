@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from seatrial.api.status import BackReason
@@ -62,16 +63,33 @@ def image_problem(workload: Workload) -> str:
     return ""
 
 
-def missing_capacity(workload: Workload) -> str:
-    """What the pods wait for that is not the model's fault, or an empty text: quota, a node, an image
-    on its way. Time spent so does not count against the progress deadline."""
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """Pods wait for something that is not the model's fault."""
+
+    message: str
+    reason: BackReason = BackReason.NO_CAPACITY
+    """How the trial ends where it never comes."""
+
+
+def missing_capacity(workload: Workload) -> Lacking | None:
+    """What the pods wait for that is not the model's fault: quota, a node, an image on its way. Time spent so
+    does not count against the progress deadline; it has one of its own."""
     if workload.quota:
-        return f"no pod can be created: {workload.quota}"
+        return Lacking(f"no pod can be created: {workload.quota}")
     waiting = [pod for pod in workload.pods if not pod.leaving and not pod.ready]
     for pod in waiting:
         if pod.unschedulable:
-            return f"pod {pod.name} finds no node: {pod.unschedulable}"
+            return Lacking(f"pod {pod.name} finds no node{_with_enough(pod.unschedulable)}")
     creating = [pod for pod in waiting if pod.waiting in BEING_CREATED]
     if creating:
-        return f"pod {creating[0].name} is being created (image pull, volumes)"
-    return ""
+        message = f"pod {creating[0].name} is being created (image pull, volumes)"
+        return Lacking(message, BackReason.PROGRESS_DEADLINE)
+    return None
+
+
+def _with_enough(scheduler: str) -> str:
+    """The scheduler's message with what is lacking in front: `example.com/gpu` of `1 Insufficient example.com/gpu`."""
+    said = scheduler.partition(" preemption: ")[0]
+    short = list(dict.fromkeys(re.findall(r"Insufficient ([\w./-]*\w)", said)))
+    return f" with enough {' and '.join(short)}: {said}" if short else f": {said}"

@@ -41,7 +41,11 @@ class Pass:
     looked: bool = False
     """This pass read the evidence."""
     blocked: str = ""
-    """What capacity the candidate's pods lack."""
+    """What capacity the candidate's pods lack, until when that may be, and what follows."""
+    blocked_until: datetime | None = None
+    """When waiting for capacity ends; None where it does not."""
+    blocked_then: str = ""
+    """What follows."""
     holding: str = ""
     """What evidence is missing."""
     stall: Stall | None = None
@@ -81,6 +85,10 @@ class Pass:
     def wake(self, after: timedelta) -> None:
         """Ask for another pass, at the latest after this time."""
         self.wakes.append(max(after, timedelta(milliseconds=50)))
+
+    def block(self, sentence: str, until: datetime | None = None, then: str = "") -> None:
+        """Say that the candidate waits for capacity; without an end where nothing follows."""
+        self.blocked, self.blocked_until, self.blocked_then = sentence, until, then
 
     def stalled(self, status: Status, reason: str, message: str) -> None:
         """Say that a person is needed; the event is written once for each reason."""

@@ -37,6 +37,7 @@ from seatrial.core import (
     summary,
     trial,
     voyage,
+    waiting,
 )
 from seatrial.core.conditions import Claim, settle
 from seatrial.core.outcome import ApplyOutcome
@@ -58,8 +59,6 @@ from seatrial.core.traffic import (
 Rule = Callable[[Pass, Status], Status]
 
 STALLED_WAKE = timedelta(seconds=30)
-CAPACITY_PATIENCE = timedelta(seconds=10)
-"""How long pods may lack something outside the model before people are told."""
 GATEWAY_PATIENCE = timedelta(seconds=10)
 """How long a change of the route may go unconfirmed before people are told."""
 
@@ -300,22 +299,20 @@ def watch_pods(p: Pass, status: Status) -> Status:
     if workload is not None and ready >= need:
         return _same_images(p, _with_rollout(status, clock.ready(rollout)), workload)
     problem = health.image_problem(workload) if workload is not None else ""
-    lacking = health.missing_capacity(workload) if workload is not None and not problem else ""
-    rollout = clock.unready(rollout, p.now, excused=bool(lacking))
-    if lacking and rollout.excused_since is not None:
-        patience = rollout.excused_since + CAPACITY_PATIENCE - p.now
-        if patience <= timedelta(0):
-            p.blocked = lacking
-        else:
-            p.wake(patience)
-    waited, deadline = clock.waited(rollout, p.now), p.spec.progress_deadline
+    lacking = waiting.lacking(p, status, rollout.revision) if not problem else None
+    rollout = clock.unready(rollout, p.now, excused=lacking is not None)
     status = _with_rollout(status, rollout)
+    if lacking is not None:
+        status = waiting.wait(p, status, rollout, lacking)
+        if status.rollout is None or status.rollout.back is not None:
+            return status
+    waited, deadline = clock.waited(rollout, p.now), p.spec.progress_deadline
     if waited >= deadline:
         if problem:
             return trial.go_back(p, status, BackReason.IMAGE_UNAVAILABLE, problem)
         message = f"{ready} of {need} pods were ready after {format_duration(deadline)}"
         return trial.go_back(p, status, BackReason.PROGRESS_DEADLINE, f"{message}{_first_trouble(p, rollout.revision)}")
-    if not lacking:
+    if lacking is None:
         p.wake(deadline - waited)
     return status
 
@@ -413,6 +410,9 @@ def overlay(p: Pass, status: Status) -> Status:
         rollout = rollout.model_copy(update={"overlay": Overlay(kind=kind, message=message[:1024], since=p.now)})
     elif old.message != message:
         rollout = rollout.model_copy(update={"overlay": old.model_copy(update={"message": message[:1024]})})
+    if kind is OverlayKind.BLOCKED and rollout.overlay is not None:
+        ends = {"deadline": p.blocked_until, "then": p.blocked_then}
+        rollout = rollout.model_copy(update={"overlay": rollout.overlay.model_copy(update=ends)})
     return _with_rollout(status, clock.stop(rollout, p.now))
 
 
@@ -555,11 +555,11 @@ def after_apply(decided: Plan, outcome: ApplyOutcome, now: datetime) -> Status:
     if not outcome.failures:
         return status
     failure = outcome.failures[0]
-    message = f"{failure.ref} could not be written: {failure.message}"
+    message, reason = f"{failure.ref} could not be written: {failure.message}", "WriteFailed"
     if failure.kind == "quota":
-        message = f"waiting for capacity, for ever: {failure.ref}: {failure.message}"
+        message, reason = f"{failure.ref} cannot be created: {failure.message}", waiting.QUOTA
     ready = [c for c in status.conditions if c.type != "Ready"]
-    claims = [Claim("Ready", False, "WriteFailed", message)]
+    claims = [Claim("Ready", False, reason, message)]
     settled = settle(status.conditions, claims, status.observed_generation, now)
     return status.model_copy(update={"message": message[:1024], "conditions": [*settled, *ready]})
 

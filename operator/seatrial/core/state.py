@@ -44,7 +44,7 @@ class Installation:
 class Ref:
     """An object of ours in the resource's namespace."""
 
-    kind: Literal["ControllerRevision", "Deployment", "Service", "HTTPRoute"]
+    kind: Literal["ControllerRevision", "Deployment", "Service", "PodDisruptionBudget", "HTTPRoute"]
     name: str
 
     def __str__(self) -> str:
@@ -90,6 +90,11 @@ class Workload:
     """The API server's message when pods could not be created (`ReplicaFailure`)."""
     manifest: Manifest | None = None
     """The Deployment as it is, from which a lost record is made again."""
+
+    @property
+    def present(self) -> int:
+        """Pods that are not on their way out, ready or not."""
+        return sum(1 for pod in self.pods if not pod.leaving)
 
     @property
     def ready(self) -> int:
@@ -162,6 +167,8 @@ class Observed:
     """By revision."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Our Services by name, with their selectors."""
+    budgets: frozenset[str] = frozenset()
+    """Names of our PodDisruptionBudgets."""
     route: Route | None = None
     foreign: tuple[Ref, ...] = ()
     """Objects that bear a name we need and are not ours."""

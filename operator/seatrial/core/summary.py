@@ -10,7 +10,7 @@ from seatrial.api.status import (
     Trialled,
 )
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
-from seatrial.core import conditions, probation, voyage
+from seatrial.core import assemble, conditions, probation, voyage, waiting
 from seatrial.core.conditions import Claim
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest, percent, weight_of
@@ -24,7 +24,7 @@ def summarise(p: Pass, status: Status) -> Status:
     """The parts of status that follow from the rest."""
     shown = phase(p, status)
     text = message(p, status, shown)
-    live = [r for r in (status.traffic.slots.a, status.traffic.slots.b) if r and highest(status.traffic, r) > 0]
+    live = assemble.serving(status)
     rollout = status.rollout
     weight = percent(weight_of(status.traffic, rollout.revision, confirmed=True)) if rollout is not None else ""
     step = f"{max(0, rollout.step) + 1}/{len(p.legs)}" if rollout is not None and status.stable else ""
@@ -39,7 +39,7 @@ def summarise(p: Pass, status: Status) -> Status:
             "url": f"http://{p.spec.traffic.hostnames[0]}",
             "revisions": _revisions(p, status),
             "selector": _selector(p, live),
-            "replicas": sum(len(w.pods) for r in live if (w := p.workload(r)) is not None),
+            "replicas": sum(w.present for r in live if (w := p.workload(r)) is not None),
         }
     )
     return status.model_copy(
@@ -98,7 +98,7 @@ def message(p: Pass, status: Status, shown: Phase) -> str:
     if status.probation is not None:
         return _on_probation(p, status)
     if status.stable is not None:
-        return f"revision {status.stable} serves"
+        return f"revision {status.stable} serves{waiting.of_stable(p, status)}"
     return "nothing serves yet"
 
 
@@ -144,7 +144,7 @@ def _revisions(p: Pass, status: Status) -> list[RevisionStatus]:
 def _selector(p: Pass, live: list[str]) -> str:
     if not live:
         return f"{MODEL_LABEL}={p.observed.name},{REVISION_LABEL}=none"
-    return f"{MODEL_LABEL}={p.observed.name},{REVISION_LABEL} in ({','.join(sorted(live))})"
+    return f"{MODEL_LABEL}={p.observed.name},{REVISION_LABEL} in ({','.join(live)})"
 
 
 def _claims(p: Pass, status: Status) -> list[Claim]:
@@ -189,7 +189,7 @@ def _claims(p: Pass, status: Status) -> list[Claim]:
 def overlay_of(p: Pass, status: Status) -> tuple[OverlayKind, str] | None:
     """What stops a trial from advancing now, the most outward cause first."""
     if p.blocked:
-        return OverlayKind.BLOCKED, f"waiting for capacity, for ever: {p.blocked}"
+        return OverlayKind.BLOCKED, p.blocked
     if p.holding:
         return OverlayKind.HOLDING, f"evidence is missing, holding for ever: {p.holding}"
     if status.paused is not None:
