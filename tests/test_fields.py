@@ -308,6 +308,9 @@ effect("spec.strategy.probation.duration", at(f"{PROBATION}.duration", "20m"), t
 effect("spec.strategy.probation.keep", at(f"{PROBATION}.keep", "Full"), trial(seconds=500)(pods))
 effect("spec.strategy.probation.holdback", at(f"{PROBATION}.holdback", 20), trial(seconds=500)(weights))
 effect("spec.strategy.probation.onNewRevision", at(f"{PROBATION}.onNewRevision", "Wait"), third_revision)
+WINDOW = "strategy.windows.0"
+for name, changed in (("days", ["Tue"]), ("from", "08:00"), ("to", "09:01"), ("timeZone", "Asia/Tokyo")):
+    effect(f"spec.strategy.windows[].{name}", at(f"{WINDOW}.{name}", changed), trial(seconds=300)(waited_at))
 effect("spec.traffic.preview.header", at("traffic.preview.header", "x-other"), found("HTTPRoute"))
 effect("spec.analysis.interval", at("analysis.interval", "60s"), trial(Behaviour(errors=0.3))(took))
 effect("spec.analysis.minSamples", at("analysis.minSamples", 1_000_000), trial()(phase))
@@ -397,6 +400,10 @@ for name in ("output", "mode", "tolerance"):
     }
 _BEST = {"checks": [{"name": "same", "agreement": {"mode": "TopK"}}]}
 STARTS["spec.analysis.checks[].agreement.topK"] = {**staged(_SHADOW), "analysis": _BEST}
+for name in ("days", "from", "to", "timeZone"):
+    # The world begins on a Monday at nine.
+    opened = {"days": ["Mon"], "from": "09:30" if name == "from" else "09:00", "to": "18:00"}
+    STARTS[f"spec.strategy.windows[].{name}"] = staged(_QUIET, windows=[opened])
 _UNDECIDED = {"interval": "15s", "minSamples": 1_000_000}
 for path, stage in (("canary.steps[]", _QUIET), ("shadow", _SHADOW)):
     STARTS[f"spec.strategy.stages[].{path}.maxDuration"] = {**staged(stage), "analysis": _UNDECIDED}

@@ -367,6 +367,20 @@ BREAKING = [
         "agreement checks differ in mode, tolerance or topK, and answers are compared in one way: make them the same; "
         "they may name different outputs",
     ),
+    *(
+        Case(
+            "agreement-field-of-mode",
+            comparing({"agreement": asked}),
+            f"{CHECK}.agreement",
+            f"answers are compared by {asked['mode']}; tolerance, 0 or more, belongs to Numeric and topK to TopK: remove "
+            "what does not belong",
+        )
+        for asked in (
+            {"mode": "Class", "tolerance": "0.1"},
+            {"mode": "Numeric", "topK": 3},
+            {"mode": "Numeric", "tolerance": "-1"},
+        )
+    ),
     Case(
         "agreement-needs-a-shadow",
         with_check(agreement={}),

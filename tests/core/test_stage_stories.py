@@ -232,6 +232,38 @@ def a_new_revision_waits_for_the_end_of_the_probation() -> World:
 
 
 @story
+def the_window_closes_in_mid_trial() -> World:
+    """The world begins at nine on a Monday; a failure at night sends the candidate back all the same."""
+    window = {"days": ["Mon", "Tue"], "from": "08:00", "to": "09:02"}
+    world = served(spec=spec_of(CANARY, windows=[window]))
+    new = world.image("fraud:v2")
+    assert world.run(400, until=frozen)
+    weight = world.weight(new)
+    world.run(3600)
+    assert world.weight(new) == weight, "nothing rises at night"
+    world.behaviours["fraud:v2"] = Behaviour(errors=0.5)
+    ends(world, Phase.ROLLED_BACK)
+    return world
+
+
+@story
+def a_trial_waits_for_its_window() -> World:
+    window = {"days": ["Mon"], "from": "10:00", "to": "18:00"}
+    world = served(spec=spec_of(CANARY, windows=[window]))
+    new = world.image("fraud:v2")
+    assert world.run(400, until=frozen)
+    assert world.weight(new) == 0
+    ends(world, Phase.STABLE, 5000)
+    assert world.status.stable == new
+    return world
+
+
+def frozen(world: World) -> bool:
+    rollout = world.status.rollout
+    return rollout is not None and rollout.overlay is not None and rollout.overlay.kind is OverlayKind.FROZEN
+
+
+@story
 def undecided_pauses() -> World:
     steps = [{"weight": 5, "minDuration": "1m", "maxDuration": "3m"}]
     world = served(spec=spec_of({"canary": {"steps": steps}}), rate=2)

@@ -502,6 +502,23 @@ RULES: tuple[Rule, ...] = (
         values={"check": _CHECK},
     ),
     Rule(
+        name="agreement-field-of-mode",
+        at="spec.analysis.checks[].agreement",
+        cel=(
+            "(!has(self.tolerance) || (self.mode == 'Numeric' && double(self.tolerance) >= 0.0)) && "
+            "(!has(self.topK) || self.mode == 'TopK')"
+        ),
+        holds=lambda self: (
+            ("tolerance" not in self or (self["mode"] == "Numeric" and float(self["tolerance"]) >= 0))
+            and ("topK" not in self or self["mode"] == "TopK")
+        ),
+        message=(
+            "answers are compared by {mode}; tolerance, 0 or more, belongs to Numeric and topK to TopK: remove what does "
+            "not belong"
+        ),
+        values={"mode": _quoted("mode")},
+    ),
+    Rule(
         name="agreement-in-one-way",
         at="spec.analysis",
         blame=".checks",

@@ -10,8 +10,9 @@ from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from seatrial.api.agreement import Agreement
 from seatrial.api.base import Duration, Model, Number, OpenModel, Percent
@@ -298,6 +299,42 @@ class Probation(Model):
     """What a new revision does: it ends the probation, or waits for its end."""
 
 
+class Day(StrEnum):
+    """A day of the week."""
+
+    MON = "Mon"
+    TUE = "Tue"
+    WED = "Wed"
+    THU = "Thu"
+    FRI = "Fri"
+    SAT = "Sat"
+    SUN = "Sun"
+
+
+ClockTime = Annotated[str, StringConstraints(max_length=5, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name} is no time zone: write one such as Europe/Berlin, or UTC") from None
+    return name
+
+
+class Window(Model):
+    """Hours in which a candidate may be given more exposure. To go back is always allowed."""
+
+    days: Annotated[list[Day], Field(min_length=1, max_length=7, json_schema_extra=ONCE_EACH)]
+    """The days on which it opens."""
+    from_: Annotated[ClockTime, Field(alias="from")]
+    """When it opens, such as `09:00`."""
+    to: ClockTime
+    """When it closes, such as `16:30`; on the next day where this is not later than `from`."""
+    time_zone: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_known_zone)] = "UTC"
+    """The time zone, such as `Europe/Berlin`."""
+
+
 class Strategy(Model):
     """How a new revision is tried."""
 
@@ -308,6 +345,8 @@ class Strategy(Model):
     """What follows when a step's longest time is over and nothing has been decided."""
     probation: Probation = Field(default_factory=Probation)
     """How the revision before is kept after a promotion."""
+    windows: Annotated[list[Window], Field(min_length=1, max_length=14)] | None = None
+    """When a candidate may be given more exposure, or all traffic; always where left out."""
 
 
 class OnFail(StrEnum):

@@ -38,6 +38,7 @@ from seatrial.core import (
     trial,
     voyage,
     waiting,
+    windows,
 )
 from seatrial.core.conditions import Claim, settle
 from seatrial.core.outcome import ApplyOutcome
@@ -410,6 +411,9 @@ def overlay(p: Pass, status: Status) -> Status:
         rollout = rollout.model_copy(update={"overlay": Overlay(kind=kind, message=message[:1024], since=p.now)})
     elif old.message != message:
         rollout = rollout.model_copy(update={"overlay": old.model_copy(update={"message": message[:1024]})})
+    if kind is OverlayKind.FROZEN and rollout.overlay is not None:
+        ends = {"deadline": windows.opens(p.spec.strategy.windows or (), p.now), "then": "goes on"}
+        rollout = rollout.model_copy(update={"overlay": rollout.overlay.model_copy(update=ends)})
     if kind is OverlayKind.BLOCKED and rollout.overlay is not None:
         ends = {"deadline": p.blocked_until, "then": p.blocked_then}
         rollout = rollout.model_copy(update={"overlay": rollout.overlay.model_copy(update=ends)})

@@ -10,7 +10,7 @@ from seatrial.api.status import (
     Trialled,
 )
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
-from seatrial.core import assemble, conditions, probation, voyage, waiting
+from seatrial.core import assemble, conditions, probation, voyage, waiting, windows
 from seatrial.core.conditions import Claim
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest, percent, weight_of
@@ -198,4 +198,7 @@ def overlay_of(p: Pass, status: Status) -> tuple[OverlayKind, str] | None:
             OverlayKind.PAUSED,
             f"paused by {status.paused.by}{why}; seatrial resume {p.observed.name} goes on, abort sends it back",
         )
+    if (opening := windows.opens(p.spec.strategy.windows or (), p.now)) is not None and status.stable is not None:
+        p.wake(opening - p.now)
+        return OverlayKind.FROZEN, f"outside strategy.windows until {opening:%Y-%m-%d %H:%M} UTC: no more exposure"
     return None
