@@ -49,8 +49,9 @@ format: venv ## Format the code and fix what can be fixed
 	@$(BIN)/ruff format
 
 .PHONY: generate
-generate: venv ## Write the CRDs, the chart's copy and the reference page from the models
+generate: venv ## Write the CRDs, the chart's copy, the reference page and the pictures of docs
 	@$(BIN)/python -m seatrial.api.generate
+	@$(BIN)/python -m docs.pictures
 
 .PHONY: cluster-up
 cluster-up: ## Start a local cluster: node, gateway, Prometheus (under a minute once built; NAME=local)

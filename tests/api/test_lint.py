@@ -130,6 +130,15 @@ def test_the_examples_have_no_error(path: Path) -> None:
     assert (code, "0 errors" in text) == (OK, True), text
 
 
+STRATEGIES = ("shadow-then-canary", "blue-green", "canary-with-probation", "fraud")
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_example_of_a_strategy_has_no_finding(name: str) -> None:
+    code, text = run(ROOT / "examples" / f"{name}.yaml")
+    assert (code, text) == (OK, "1 ModelDeployment checked: 0 errors, 0 warnings\n")
+
+
 def test_a_clean_file(tmp_path: Path) -> None:
     assert run(written(tmp_path, resource())) == (OK, "1 ModelDeployment checked: 0 errors, 0 warnings\n")
 

@@ -134,6 +134,18 @@ def blue_green_waits_for_a_person() -> World:
     return world
 
 
+@story
+def blue_green_without_an_address() -> World:
+    """Nothing in the route changes before the flip, and the trial goes on all the same."""
+    world = served(spec=spec_of(APPROVED))
+    new = world.image("fraud:v2")
+    assert world.run(300, until=waits)
+    world.command(Action.APPROVE, new)
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
 def waits(world: World) -> bool:
     rollout = world.status.rollout
     return rollout is not None and rollout.overlay is not None and rollout.overlay.kind is OverlayKind.AWAITING_APPROVAL

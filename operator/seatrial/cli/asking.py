@@ -40,6 +40,8 @@ def target(r: Reading, action: Action) -> str:
         if not r.rejected:
             raise _no(r, action, f"no revision was sent back: {headline(r)}")
         return r.rejected
+    if action is Action.ABORT and r.phase == "Probation":
+        return r.stable
     if not r.on_trial:
         wait = "; the operator has not seen the newest spec yet, try again in a moment" if r.behind else ""
         raise _no(r, action, f"no trial is under way: {headline(r)}{wait}")

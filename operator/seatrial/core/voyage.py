@@ -216,6 +216,7 @@ def _enter(p: Pass, status: Status, rollout: Rollout) -> Status:
     p.note(f"revision {rollout.revision} meets {first}: {ready} of {need} pods ready; {warmed}")
     entered = rollout.model_copy(update={"exposed": True, "looked_at": p.now, "promoting": at_once, "overlay": None})
     through = [check.model_copy(update={"through": p.now}) for check in status.checks]
+    p.wake(timedelta(0))  # a preview without an address changes no route, and nothing else would wake the trial again
     return status.model_copy(update={"rollout": entered, "checks": through})
 
 
