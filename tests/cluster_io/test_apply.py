@@ -413,7 +413,7 @@ async def test_a_bad_spec_names_the_field_and_a_bad_status_loses_only_its_bad_pa
     assert observed.status.weight == "5"
     assert observed.status.history == []
     assert observed.status.conditions == []
-    assert len(observed.status.written) == 5
+    assert len(observed.status.written) == 6
 
 
 async def test_pods_belong_to_their_revision(shell: Shell) -> None:

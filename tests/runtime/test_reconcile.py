@@ -132,7 +132,7 @@ async def test_a_first_revision_gets_pods_and_traffic_and_then_rests(world: Worl
     after = await world.run()
     assert after is None, "at rest nothing but a change calls for a pass"
     assert {call.verb for call in world.plane.calls} == {"get", "list"}
-    assert len(world.plane.calls) == 7
+    assert len(world.plane.calls) == 8
     assert world.telemetry.registry.get_sample_value("seatrial_reconciles_total", {"result": "rest"})
 
 
@@ -215,7 +215,7 @@ async def test_many_at_rest_are_seen_with_a_few_lists_and_nothing_is_written(wor
     world.plane.calls.clear()
     assert await other.reconciler.at_rest(listed) == {world.key: None}, "the young one needs a pass of its own"
     assert {call.verb for call in world.plane.calls} <= {"get", "list"}
-    assert sum(call.verb == "list" for call in world.plane.calls) == 5
+    assert sum(call.verb == "list" for call in world.plane.calls) == 6
     assert other.telemetry.registry.get_sample_value("seatrial_resources") == 1
     await world.client.patch(
         DEPLOYMENT, world.plane.namespace, f"fraud-{await revision(world)}", {"spec": {"replicas": 9}}
