@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from seatrial.cli import lines, story, view
-from seatrial.cli.reading import Reading, parse_duration, parse_time
+from seatrial.cli.raw import parse_duration, parse_time
+from seatrial.cli.reading import Reading
 from tests.cli.worlds import HISTORY, NEW, NOW, WORLDS, canary, obj
 
 PICTURES = Path(__file__).parent / "pictures"
