@@ -17,10 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.status import Phase
 from seatrial.cli import lines, story, view
+from seatrial.cli.bar import Bar
+from seatrial.cli.phases import PHASES
 from seatrial.cli.raw import parse_duration, parse_time
 from seatrial.cli.reading import Reading
-from tests.cli.worlds import HISTORY, NEW, NOW, WORLDS, canary, obj
+from seatrial.core.legs import legs as lay_out
+from tests.cli.worlds import HISTORY, NEW, NOW, WORLDS, canary, obj, promoted
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -72,6 +77,14 @@ def test_a_narrow_terminal_loses_nothing_that_matters() -> None:
     agrees("narrow", text)
 
 
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("world", ["shadow", "blue-green", "probation", "back-from-probation"])
+def test_stages_fit_a_small_and_a_large_terminal(world: str, width: int) -> None:
+    text = drawn(view.live(WORLDS[world](), NOW), width)
+    assert all(len(line) <= width for line in text.splitlines())
+    agrees(f"{world}-{width}", text)
+
+
 def test_a_low_terminal_gets_it_without_blank_lines() -> None:
     model = WORLDS["paused"]()
     high = drawn(view.live(model, NOW), force_terminal=True, height=40, color_system=None)
@@ -113,13 +126,74 @@ def test_the_clock_of_a_step() -> None:
     assert standing.left(NOW) == standing.left(NOW + timedelta(hours=1)) == timedelta(minutes=3, seconds=50)
 
 
+def test_the_clock_of_a_probation() -> None:
+    model = WORLDS["probation"]()
+    assert "42m left, until 15:42 UTC" in drawn(view.live(model, NOW))
+    assert "2m left, until 15:42 UTC" in drawn(view.live(model, NOW + timedelta(minutes=40)))
+    # Over, and the operator has not looked yet.
+    assert "0s left, until 15:42 UTC" in drawn(view.live(model, NOW + timedelta(hours=1)))
+    assert "until 2026-11-22 15:42 UTC" in drawn(view.live(model, NOW - timedelta(days=1)))
+
+
+def test_every_stage_is_a_place_on_the_way() -> None:
+    def places(world: str) -> list[str]:
+        return [step.place for step in Reading(WORLDS[world]()).steps]
+
+    assert places("canary") == ["5 %", "25 %", "50 %"]
+    assert places("shadow") == ["shadow 20 %", "5 %", "50 %"]
+    assert places("blue-green") == ["shadow 100 %", "preview"]
+    # A stage of a newer operator is left out, and the others stay readable.
+    newer = WORLDS["shadow"]()
+    newer["spec"]["strategy"]["stages"].insert(0, {"interleave": {"percent": 3}})
+    assert [step.place for step in Reading(newer).steps] == ["shadow 20 %", "5 %", "50 %"]
+
+
+def test_the_steps_are_the_operator_s_own() -> None:
+    """The command line lays the stages out by itself, since importing the models takes too long."""
+    for world in ("canary", "shadow", "blue-green"):
+        model = WORLDS[world]()
+        legs = lay_out(ModelDeploymentSpec.model_validate(model["spec"]).strategy)
+        assert [
+            (step.percent if step.kind.share else 0, step.minimum, step.maximum, step.approval)
+            for step in Reading(model).steps
+        ] == [
+            (leg.weight or leg.mirror, leg.min_duration, leg.max_duration, leg.approval.when if leg.approval else "")
+            for leg in legs
+        ]
+
+
+def test_every_phase_is_known() -> None:
+    assert set(PHASES) == set(Phase)
+    assert {look.colour for look in PHASES.values()} <= set(lines.CODES)
+
+
+def test_a_phase_of_a_newer_operator_is_drawn_too() -> None:
+    model = WORLDS["canary"]()
+    model["status"] |= {"phase": "Interleaving"}
+    model["status"]["rollout"]["overlay"] = {
+        "kind": "Frozen",
+        "message": "frozen until Monday",
+        "since": "2026-11-22T14:00:00Z",
+    }
+    assert "Interleaving" in drawn(view.live(model, NOW))
+    assert story.place(Reading(model)) == "Interleaving, frozen"
+    assert "❄ Frozen until Monday (1h so far)" in drawn(view.live(model, NOW))
+
+
+def test_a_probation_passes_into_history() -> None:
+    ended = [promoted(verdict) for verdict in ("Pass", "Undecided", "CutShort", "Fail", "Unheard")]
+    text = drawn(view.history(obj(canary(history=ended)), NOW))
+    agrees("history-probations", text)
+
+
 def test_the_bar_shows_what_is_there_and_what_is_wanted() -> None:
-    assert drawn(view.Bar(25, 25, "cyan", width=20)) == "█████···············\n"
-    assert drawn(view.Bar(5, 25, "cyan", width=20)) == "█▒▒▒▒···············\n"
-    assert drawn(view.Bar(25, 0, "cyan", width=20)) == "▒▒▒▒▒···············\n"
+    assert drawn(Bar(25, 25, "cyan", width=20)) == "█████···············\n"
+    assert drawn(Bar(5, 25, "cyan", width=20)) == "█▒▒▒▒···············\n"
+    assert drawn(Bar(25, 0, "cyan", width=20)) == "▒▒▒▒▒···············\n"
+    assert drawn(Bar(5, 5, "cyan", copied=20, width=20)) == "█░░░················\n"
     # A trace is seen, and what is missing to the whole too.
-    assert drawn(view.Bar(0.0001, 0.0001, "cyan", width=20)) == "█···················\n"
-    assert drawn(view.Bar(99.9999, 99.9999, "cyan", width=20)) == "███████████████████·\n"
+    assert drawn(Bar(0.0001, 0.0001, "cyan", width=20)) == "█···················\n"
+    assert drawn(Bar(99.9999, 99.9999, "cyan", width=20)) == "███████████████████·\n"
 
 
 def test_the_log_tells_decisions_and_not_every_number() -> None:

@@ -9,10 +9,15 @@ from rich.style import Style
 
 
 class Bar:
-    """A share of the whole: confirmed as full blocks, and what is wanted beyond it, or still held, as shade."""
+    """A share of the whole: confirmed as full blocks, what is wanted beyond it, or still held, as shade.
 
-    def __init__(self, confirmed: float, wanted: float, style: str, *, width: int | None = None) -> None:
-        self.confirmed, self.wanted, self.style, self.width = confirmed, wanted, style, width
+    Copies are a lighter shade: nobody is answered with them.
+    """
+
+    def __init__(
+        self, confirmed: float, wanted: float, style: str, *, copied: float = 0, width: int | None = None
+    ) -> None:
+        self.confirmed, self.wanted, self.style, self.copied, self.width = confirmed, wanted, style, copied, width
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw at the width that is there."""
@@ -22,7 +27,9 @@ class Bar:
         upto = max(full, _cells(high, width))
         yield Segment("█" * full, Style.parse(self.style))
         yield Segment("▒" * (upto - full), Style.parse(self.style))
-        yield Segment("·" * (width - upto), Style.parse("dim"))
+        copies = max(upto, _cells(self.copied, width))
+        yield Segment("░" * (copies - upto), Style.parse(self.style))
+        yield Segment("·" * (width - copies), Style.parse("dim"))
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """As wide as there is room for, ten columns at least."""

@@ -85,6 +85,7 @@ def log_key(obj: Mapping[str, Any]) -> tuple[object, ...]:
         overlay and (overlay.kind, overlay.message),
         r.message,
         r.step,
+        r.copied,
         r.weight(r.candidate, confirmed=True),
         r.weight(r.candidate, confirmed=False),
         tuple((check.name, check.outcome) for check in r.checks),
@@ -104,6 +105,7 @@ def log_line(obj: Mapping[str, Any], now: datetime, *, named: bool = False) -> s
         confirmed, wanted = (r.weight(r.candidate, confirmed=value) for value in (True, False))
         arrow = "" if confirmed == wanted else f"→{share(wanted)}%"
         words.append(f"{share(confirmed)}%{arrow}")
+        words += [f"copies {r.copied}%"] if r.copied else []
     if r.on_trial:
         ready = next((rev for rev in r.revisions if rev.name == r.candidate), None)
         words += [f"{ready.ready}/{ready.replicas} ready"] if ready else []

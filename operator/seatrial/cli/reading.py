@@ -66,6 +66,8 @@ class RevisionView:
     """Percent of live traffic the proxies are known to send it."""
     wanted: float
     """Percent of live traffic last asked for."""
+    copied: int
+    """Percent of live traffic of which it gets a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +340,7 @@ class Reading:
                 raw.text(entry, "modelVersion"),
                 self.weight(name, confirmed=True),
                 self.weight(name, confirmed=False),
+                self.copied if name == self.candidate else 0,
             )
             for entry in raw.mappings(self._status, "revisions")
             if (name := raw.text(entry, "name"))

@@ -208,7 +208,7 @@ def _probation(trial: TrialView) -> Text:
 def _preview(r: Reading) -> Text:
     """How to reach the candidate on purpose."""
     where = f"{r.name}-preview.{r.namespace}" if r.namespace else f"{r.name}-preview"
-    header = f", or with the header {r.preview_header}: candidate" if r.preview_header else ""
+    header = f", header {r.preview_header}: candidate" if r.preview_header else ""
     return Text(f"preview: Service {where}{header}", style="dim")
 
 
@@ -245,13 +245,15 @@ def _revisions(r: Reading, width: int) -> RenderableType:
             cells.append(Text(revision.model_version, style="dim"))
         ready_style = "" if revision.ready >= revision.replicas else "yellow"
         cells.append(Text(f"{revision.ready}/{revision.replicas} ready", style=ready_style))
-        cells.append(Bar(revision.confirmed, revision.wanted, style))
+        cells.append(Bar(revision.confirmed, revision.wanted, style, copied=revision.copied))
         cells.append(_weight(revision))
         grid.add_row(*cells)
     return grid
 
 
 def _weight(revision: RevisionView) -> Text:
+    if revision.copied and not revision.wanted and not revision.confirmed:
+        return Text(f"{revision.copied} % copied", style="bold")
     if revision.wanted == revision.confirmed:
         return Text(f"{share(revision.confirmed)} %", style="bold" if revision.confirmed else "dim")
     return Text.assemble((f"{share(revision.confirmed)} %", "bold"), (f" → {share(revision.wanted)} %", "dim"))
@@ -327,7 +329,7 @@ def _check_line(check: CheckView, now: datetime) -> tuple[str, Text]:
 def _attention(r: Reading, waits: list[Wait], command: str, width: int) -> list[RenderableType]:
     """What does not go on by itself, and what a person can do about it."""
     overlay = r.overlay
-    mark = WAITING.get(overlay.kind, "◌ ") if overlay else "◌ "
+    mark = WAITING.get(overlay.kind if overlay else "Paused" if r.paused else "", "◌ ")
     parts: list[RenderableType] = [
         _fold((mark, Text(_capital(wait.text), style="yellow")), mark="yellow")
         for wait in waits
