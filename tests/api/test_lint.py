@@ -102,8 +102,9 @@ def test_recorded_requests_for_no_version_are_a_warning() -> None:
     assert lint(resource(preflight=preflight, model={"name": "iris", "version": "1"})) == []
 
 
-SHADOW, FLIP = {"shadow": {"percent": 20}}, {"blueGreen": {"approval": {}}}
-PREVIEW = {"traffic": {"hostnames": ["a.example.com"], "preview": {}}}
+SHADOW: dict[str, Any] = {"shadow": {"percent": 20}}
+FLIP: dict[str, Any] = {"blueGreen": {"approval": {}}}
+PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview": {}}}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
+from rich.style import Style
 
 from seatrial.api.spec import ModelDeploymentSpec
 from seatrial.api.status import Phase
@@ -25,7 +26,7 @@ from seatrial.cli.phases import PHASES
 from seatrial.cli.raw import parse_duration, parse_time
 from seatrial.cli.reading import Reading
 from seatrial.core.legs import legs as lay_out
-from tests.cli.worlds import HISTORY, NEW, NOW, WORLDS, canary, obj, promoted
+from tests.cli.worlds import HISTORY, NEW, NOW, OLD, WORLDS, canary, obj, promoted
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -164,7 +165,9 @@ def test_the_steps_are_the_operator_s_own() -> None:
 
 def test_every_phase_is_known() -> None:
     assert set(PHASES) == set(Phase)
-    assert {look.colour for look in PHASES.values()} <= set(lines.CODES)
+    for look in PHASES.values():
+        assert look.colour in lines.CODES
+        assert Style.parse(look.colour)
 
 
 def test_a_phase_of_a_newer_operator_is_drawn_too() -> None:
@@ -178,6 +181,28 @@ def test_a_phase_of_a_newer_operator_is_drawn_too() -> None:
     assert "Interleaving" in drawn(view.live(model, NOW))
     assert story.place(Reading(model)) == "Interleaving, frozen"
     assert "❄ Frozen until Monday (1h so far)" in drawn(view.live(model, NOW))
+
+
+def test_the_spec_may_lead_back_too() -> None:
+    """The old spec applied again on probation: no trial is under way, and the newer revision still gets traffic."""
+    model = WORLDS["probation"]()
+    status = model["status"] | {"phase": "RollingBack", "stable": OLD, "message": f"revision {OLD} serves"}
+    del status["probation"], status["kept"]
+    status["revisions"] = [
+        {"name": OLD, "role": "stable", "replicas": 4, "ready": 3},
+        {"name": NEW, "role": "leaving", "replicas": 4, "ready": 4},
+    ]
+    text = drawn(view.live({**model, "status": status}, NOW), 120)
+    assert f"Revision {NEW} is being withdrawn, it still gets 90 % of live requests; revision {OLD} serves the" in text
+    assert f"waits for ready pods of revision {OLD}: 3 of 4; traffic follows as they get ready" in text
+
+
+def test_what_a_retry_after_a_probation_is_told_of() -> None:
+    """Only the trial that ended on probation is said to have."""
+    undone = WORLDS["back-from-probation"]()
+    assert "sent back from its probation" in story.headline(Reading(undone))
+    undone["status"]["history"].insert(0, undone["status"]["history"][0])
+    assert "sent back; " in story.headline(Reading(undone))
 
 
 def test_a_probation_passes_into_history() -> None:

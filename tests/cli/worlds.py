@@ -296,7 +296,7 @@ def _preparing() -> Status:
     )
 
 
-STAGES = {
+STAGES: dict[str, Any] = {
     "traffic": {"hostnames": ["fraud.example.com"], "preview": {"header": "x-seatrial"}},
     "strategy": {
         "stages": [
@@ -306,7 +306,7 @@ STAGES = {
     },
 }
 """A shadow before a canary."""
-FLIP = {
+FLIP: dict[str, Any] = {
     "traffic": STAGES["traffic"],
     "strategy": {
         "stages": [{"shadow": {"percent": 100}}, {"blueGreen": {"minDuration": "5m", "approval": {}}}],
@@ -314,7 +314,9 @@ FLIP = {
     },
 }
 """A shadow before a flip, and no probation after it."""
-HOLDBACK = {"strategy": {**STAGES["strategy"], "probation": {"duration": "1h", "keep": "Full", "holdback": 10}}}
+HOLDBACK: dict[str, Any] = {
+    "strategy": {**STAGES["strategy"], "probation": {"duration": "1h", "keep": "Full", "holdback": 10}}
+}
 """A tenth of the traffic stays with the revision before."""
 
 

@@ -363,7 +363,7 @@ def _trial(trial: TrialView, now: datetime) -> list[RenderableType]:
         took = f", took {span(trial.ended - trial.started)}" if trial.started else ""
         head.append(f"  {ago(trial.ended, now)}{took}", style="dim")
     if trial.probation:
-        head.append(" ").append(_probation(trial))
+        head.append(", ", style="dim").append(_probation(trial))
     parts: list[RenderableType] = [head, _fold(("  ", Text(trial.message)))]
     if trial.training_data:
         parts.append(_fold(("  ", Text(f"trained on {trial.training_data}", style="dim"))))

@@ -99,7 +99,7 @@ def _probation(r: Reading, now: datetime) -> list[Wait]:
 def _rolling_back(r: Reading, _now: datetime) -> list[Wait]:
     missing = [rev for rev in r.revisions if rev.name == r.stable and rev.ready < rev.replicas]
     pods = [Wait("pods", f"ready pods of revision {rev.name}: {rev.ready} of {rev.replicas}") for rev in missing]
-    if pods and r.weight(r.candidate, confirmed=False):
+    if pods and r.weight(r.candidate or r.leaving, confirmed=False):
         return [Wait("pods", f"{pods[0].text}; traffic follows as they get ready")]
     return [*pods, Wait("gateway", _confirmation(r) or "requests in flight on the candidate")]
 
