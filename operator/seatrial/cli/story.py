@@ -119,7 +119,8 @@ def _canary(r: Reading) -> str:
 
 def _blue_green(r: Reading) -> str:
     where = "behind its preview" if r.previewed else "in full size"
-    return f"revision {r.candidate} stands ready {where} without live traffic, {_step(r)}; {_serving(r)}"
+    stands = "stands ready" if r.step_confirmed else "gets ready"
+    return f"revision {r.candidate} {stands} {where} without live traffic, {_step(r)}; {_serving(r)}"
 
 
 def _promoting(r: Reading) -> str:
