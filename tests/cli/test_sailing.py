@@ -93,6 +93,6 @@ def test_a_flip_that_somebody_approves() -> None:
     watcher.ask(Action.APPROVE)
     watcher.until("Probation")
     watcher.until("Stable")
-    assert [trial.probation for trial in watcher.reading().history] == ["Pass", ""]
-    assert "passed its probation" in drawn(view.history(watcher.object(), watcher.world.now))
+    assert [trial.probation for trial in watcher.reading().history] == ["Undecided", ""]
+    assert "its probation ended undecided" in drawn(view.history(watcher.object(), watcher.world.now))
     agrees("sailing-flip", watcher.story())
