@@ -103,6 +103,11 @@ def test_no_colour_means_no_colour() -> None:
     assert "\033[4" not in out.getvalue().replace("\033[4m", "")
 
 
+def test_the_phase_is_a_badge_and_not_a_bar() -> None:
+    title = drawn(view.live(WORLDS["shadow"](), NOW), force_terminal=True, color_system="standard").splitlines()[0]
+    assert "\033[7;35m Shadow \033[0m\033[2m  14m on trial\033[0m" in title
+
+
 def test_commands_are_named_as_they_were_called() -> None:
     assert "kubectl seatrial resume fraud -n payments" in drawn(
         view.live(WORLDS["paused"](), NOW, command="kubectl seatrial")

@@ -218,7 +218,9 @@ def _title(r: Reading, now: datetime) -> RenderableType:
     grid.add_column(justify="right", no_wrap=True)
     left = Text.assemble((r.name, "bold"), (f"  {r.namespace}" if r.namespace else "", "dim"))
     style = phase(r.phase).colour
-    right = Text(f" {r.phase} ", style=f"reverse {style}")
+    right = Text.assemble(
+        (f" {r.phase} ", f"reverse {style}")
+    )  # a style of the whole text would colour its padding too
     overlay = place(r).partition(", ")[2]
     if overlay:
         right.append(" ").append(f" {overlay} ", style="reverse yellow")
