@@ -102,6 +102,39 @@ def test_recorded_requests_for_no_version_are_a_warning() -> None:
     assert lint(resource(preflight=preflight, model={"name": "iris", "version": "1"})) == []
 
 
+SHADOW: dict[str, Any] = {"shadow": {"percent": 20}}
+FLIP: dict[str, Any] = {"blueGreen": {"approval": {}}}
+PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview": {}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "sentence"),
+    [
+        ({"strategy": {"stages": [SHADOW]}}, "spec.strategy.stages", "all traffic moves at once"),
+        ({"strategy": {"stages": [FLIP]}}, "spec.traffic.preview", "there is no address to look at"),
+        ({"strategy": {"probation": {"keep": "None"}}}, "spec.strategy.probation.keep", "as long as its pods need"),
+    ],
+)
+def test_what_is_regretted_later_is_a_warning(spec: dict[str, Any], path: str, sentence: str) -> None:
+    (found,) = lint(resource(**spec))
+    assert (found.path, found.severity) == (path, Severity.WARNING)
+    assert sentence in found.message
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"strategy": {"stages": [{"canary": {"steps": [{"weight": 5}]}}]}},
+        {"strategy": {"stages": [SHADOW, {"canary": {"steps": [{"weight": 5}]}}]}},
+        {"strategy": {"stages": [SHADOW, FLIP]}} | PREVIEW,
+        {"strategy": {"probation": {"keep": "None", "duration": "0s"}}},
+        {"strategy": {"probation": {"keep": "Warm"}}},
+    ],
+)
+def test_what_is_a_matter_of_taste_is_not(spec: dict[str, Any]) -> None:
+    assert lint(resource(**spec)) == []
+
+
 def test_only_our_kind_of_our_group_is_ours() -> None:
     assert is_ours(resource())
     assert is_ours(resource() | {"apiVersion": "seatrial.dev/v9"})

@@ -25,7 +25,7 @@ from seatrial.cli.main import main
 from seatrial.cli.reading import Reading
 from seatrial.core.commands import Action
 from tests.cli.conftest import Object, Plane, kubeconfig_of
-from tests.cli.worlds import NEW, WORLDS
+from tests.cli.worlds import NEW, OLD, WORLDS, at
 
 
 def test_the_names_are_the_resource_s_own() -> None:
@@ -127,6 +127,34 @@ def test_pause_is_written_down_and_carried_out(plane: Plane) -> None:
     )
 
 
+@pytest.mark.parametrize("word", ["abort", "undo"])
+def test_a_probation_is_undone_by_the_revision_that_serves(plane: Plane, word: str) -> None:
+    plane.put("probation")
+    back = at(WORLDS["undone"](), datetime.now(UTC))["status"]
+    plane.operator(lambda status, _command: {**back, "observedGeneration": status["observedGeneration"]})
+    result = plane.run(word, "fraud", "--reason", "orders fell")
+    (command,) = plane.commands()
+    assert (command.action, command.revision, command.reason) == (Action.ABORT, NEW, "orders fell")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (
+        f"fraud: aborted: revision {NEW} is being withdrawn from its probation, it still gets 90 % of live requests; "
+        f"revision {OLD} serves the rest\n"
+    )
+
+
+def test_what_was_undone_is_what_the_operator_accepts() -> None:
+    """The operator compares the command with its own stable revision."""
+    model = WORLDS["probation"]()
+    assert asking.target(Reading(model), Action.ABORT) == model["status"]["stable"]
+    assert asking.target(Reading(WORLDS["shadow"]()), Action.ABORT) == NEW
+
+
+def test_a_pause_says_where_the_trial_stands() -> None:
+    model = WORLDS["shadow"]()
+    model["status"]["paused"] = {"by": "ada"}
+    assert asking.done(Action.PAUSE, Reading(model)).startswith("paused by ada at a shadow of 20 %; failures still")
+
+
 def test_a_command_keeps_the_annotations_and_commands_that_are_there(plane: Plane) -> None:
     plane.put("canary")
     obj = plane.api.get("fraud")
@@ -184,6 +212,19 @@ ABSURD = [
     ("canary", "approve", "cannot approve fraud: nothing waits for an approval now: revision e04d5521aa answers 25 %"),
     ("rolling-back", "promote", "cannot promote fraud: revision e04d5521aa is going back: errors 31 %"),
     ("rolled-back", "abort", "cannot abort fraud: no trial is under way: revision e04d5521aa was sent back"),
+    (
+        "stable",
+        "abort",
+        "cannot abort fraud: no trial is under way: revision e04d5521aa serves. No revision before it is",
+    ),
+    (
+        "stable",
+        "undo",
+        "cannot undo fraud: no trial is under way: revision e04d5521aa serves. No revision before it is",
+    ),
+    ("back-from-probation", "undo", "cannot undo fraud: no trial is under way: revision e04d5521aa was sent back from"),
+    ("probation", "promote", "cannot promote fraud: no trial is under way: revision e04d5521aa answers 90 %"),
+    ("probation-paused", "resume", "cannot resume fraud: no trial is under way: revision e04d5521aa answers 90 %"),
     ("pending", "pause", "cannot pause fraud: no trial is under way"),
     ("suspended", "pause", "cannot pause fraud: spec.suspend is set, and nothing is carried out while it is"),
 ]
@@ -292,6 +333,9 @@ def test_what_is_the_case_already_is_no_failure(fake_plane: Plane, world: str, a
         ("resume", "canary"),
         ("approve", "promoting"),
         ("promote", "promoting"),
+        ("promote", "probation"),
+        ("approve", "probation"),
+        ("abort", "undone"),
         ("abort", "rolled-back"),
         ("retry", "preparing"),
     ],
@@ -306,8 +350,11 @@ def test_what_was_carried_out_can_be_seen(action: str, world: str) -> None:
         ("pause", "canary"),
         ("resume", "paused"),
         ("approve", "awaiting-approval"),
+        ("approve", "blue-green"),
         ("promote", "canary"),
+        ("promote", "shadow"),
         ("abort", "canary"),
+        ("abort", "probation"),
         ("retry", "rolled-back"),
     ],
 )
@@ -325,6 +372,13 @@ def test_what_was_not_carried_out_is_not_claimed(action: str, world: str) -> Non
         ("stable", "stable", 0),
         ("stable", "rolledback", 1),
         ("parked", "any", 0),
+        ("probation", "any", 0),
+        ("probation-paused", "stable", 0),
+        ("probation-waiting", "any", 3),
+        ("undone", "any", 3),
+        ("back-from-probation", "any", 1),
+        ("shadow", "any", 3),
+        ("blue-green", "any", 3),
         ("rolled-back", "any", 1),
         ("rolled-back", "stable", 1),
         ("rolled-back", "rolledback", 0),

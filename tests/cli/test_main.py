@@ -13,7 +13,7 @@ import pytest
 from seatrial import __version__
 from seatrial.cli.completion import SHELLS, script
 from seatrial.cli.errors import EXIT_CODES
-from seatrial.cli.main import ACTIONS, main, parser, program
+from seatrial.cli.main import ACTIONS, ALIASES, main, parser, program
 from seatrial.core.commands import Action
 
 COMMANDS = [
@@ -22,6 +22,7 @@ COMMANDS = [
     "why",
     "history",
     *ACTIONS,
+    *ALIASES,
     "status",
     "lint",
     "golden",
@@ -56,6 +57,11 @@ def test_looking_at_the_cluster_draws_nothing_with_rich_unless_it_draws() -> Non
 
 def test_every_action_of_the_annotation_is_a_command() -> None:
     assert {*ACTIONS, "skip-checks"} == set(Action), "promote --skip-checks is the one that is an option"
+
+
+def test_every_alias_stands_for_an_action() -> None:
+    assert {action for action, _ in ALIASES.values()} <= set(Action)
+    assert not set(ALIASES) & set(Action)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

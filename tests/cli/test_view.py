@@ -16,10 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
+from rich.style import Style
 
+from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.status import Phase
 from seatrial.cli import lines, story, view
-from seatrial.cli.reading import Reading, parse_duration, parse_time
-from tests.cli.worlds import HISTORY, NEW, NOW, WORLDS, canary, obj
+from seatrial.cli.bar import Bar
+from seatrial.cli.phases import PHASES
+from seatrial.cli.raw import parse_duration, parse_time
+from seatrial.cli.reading import Reading
+from seatrial.core.legs import legs as lay_out
+from tests.cli.worlds import HISTORY, NEW, NOW, OLD, WORLDS, canary, obj, promoted
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -71,6 +78,14 @@ def test_a_narrow_terminal_loses_nothing_that_matters() -> None:
     agrees("narrow", text)
 
 
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("world", ["shadow", "blue-green", "probation", "back-from-probation"])
+def test_stages_fit_a_small_and_a_large_terminal(world: str, width: int) -> None:
+    text = drawn(view.live(WORLDS[world](), NOW), width)
+    assert all(len(line) <= width for line in text.splitlines())
+    agrees(f"{world}-{width}", text)
+
+
 def test_a_low_terminal_gets_it_without_blank_lines() -> None:
     model = WORLDS["paused"]()
     high = drawn(view.live(model, NOW), force_terminal=True, height=40, color_system=None)
@@ -86,6 +101,11 @@ def test_no_colour_means_no_colour() -> None:
     # Bold and reverse remain; no foreground or background colour is set.
     assert "\033[3" not in out.getvalue().replace("\033[3m", "")
     assert "\033[4" not in out.getvalue().replace("\033[4m", "")
+
+
+def test_the_phase_is_a_badge_and_not_a_bar() -> None:
+    title = drawn(view.live(WORLDS["shadow"](), NOW), force_terminal=True, color_system="standard").splitlines()[0]
+    assert "\033[7;35m Shadow \033[0m\033[2m  14m on trial\033[0m" in title
 
 
 def test_commands_are_named_as_they_were_called() -> None:
@@ -112,13 +132,98 @@ def test_the_clock_of_a_step() -> None:
     assert standing.left(NOW) == standing.left(NOW + timedelta(hours=1)) == timedelta(minutes=3, seconds=50)
 
 
+def test_the_clock_of_a_probation() -> None:
+    model = WORLDS["probation"]()
+    assert "42m left, until 15:42 UTC" in drawn(view.live(model, NOW))
+    assert "2m left, until 15:42 UTC" in drawn(view.live(model, NOW + timedelta(minutes=40)))
+    # Over, and the operator has not looked yet.
+    assert "0s left, until 15:42 UTC" in drawn(view.live(model, NOW + timedelta(hours=1)))
+    assert "until 2026-11-22 15:42 UTC" in drawn(view.live(model, NOW - timedelta(days=1)))
+
+
+def test_every_stage_is_a_place_on_the_way() -> None:
+    def places(world: str) -> list[str]:
+        return [step.place for step in Reading(WORLDS[world]()).steps]
+
+    assert places("canary") == ["5 %", "25 %", "50 %"]
+    assert places("shadow") == ["shadow 20 %", "5 %", "50 %"]
+    assert places("blue-green") == ["shadow 100 %", "preview"]
+    # A stage of a newer operator is left out, and the others stay readable.
+    newer = WORLDS["shadow"]()
+    newer["spec"]["strategy"]["stages"].insert(0, {"interleave": {"percent": 3}})
+    assert [step.place for step in Reading(newer).steps] == ["shadow 20 %", "5 %", "50 %"]
+
+
+def test_the_steps_are_the_operator_s_own() -> None:
+    """The command line lays the stages out by itself, since importing the models takes too long."""
+    for world in ("canary", "shadow", "blue-green"):
+        model = WORLDS[world]()
+        legs = lay_out(ModelDeploymentSpec.model_validate(model["spec"]).strategy)
+        assert [
+            (step.percent if step.kind.share else 0, step.minimum, step.maximum, step.approval)
+            for step in Reading(model).steps
+        ] == [
+            (leg.weight or leg.mirror, leg.min_duration, leg.max_duration, leg.approval.when if leg.approval else "")
+            for leg in legs
+        ]
+
+
+def test_every_phase_is_known() -> None:
+    assert set(PHASES) == set(Phase)
+    for look in PHASES.values():
+        assert look.colour in lines.CODES
+        assert Style.parse(look.colour)
+
+
+def test_a_phase_of_a_newer_operator_is_drawn_too() -> None:
+    model = WORLDS["canary"]()
+    model["status"] |= {"phase": "Interleaving"}
+    model["status"]["rollout"]["overlay"] = {
+        "kind": "Frozen",
+        "message": "frozen until Monday",
+        "since": "2026-11-22T14:00:00Z",
+    }
+    assert "Interleaving" in drawn(view.live(model, NOW))
+    assert story.place(Reading(model)) == "Interleaving, frozen"
+    assert "❄ Frozen until Monday (1h so far)" in drawn(view.live(model, NOW))
+
+
+def test_the_spec_may_lead_back_too() -> None:
+    """The old spec applied again on probation: no trial is under way, and the newer revision still gets traffic."""
+    model = WORLDS["probation"]()
+    status = model["status"] | {"phase": "RollingBack", "stable": OLD, "message": f"revision {OLD} serves"}
+    del status["probation"], status["kept"]
+    status["revisions"] = [
+        {"name": OLD, "role": "stable", "replicas": 4, "ready": 3},
+        {"name": NEW, "role": "leaving", "replicas": 4, "ready": 4},
+    ]
+    text = drawn(view.live({**model, "status": status}, NOW), 120)
+    assert f"Revision {NEW} is being withdrawn, it still gets 90 % of live requests; revision {OLD} serves the" in text
+    assert f"waits for ready pods of revision {OLD}: 3 of 4; traffic follows as they get ready" in text
+
+
+def test_what_a_retry_after_a_probation_is_told_of() -> None:
+    """Only the trial that ended on probation is said to have."""
+    undone = WORLDS["back-from-probation"]()
+    assert "sent back from its probation" in story.headline(Reading(undone))
+    undone["status"]["history"].insert(0, undone["status"]["history"][0])
+    assert "sent back; " in story.headline(Reading(undone))
+
+
+def test_a_probation_passes_into_history() -> None:
+    ended = [promoted(verdict) for verdict in ("Pass", "Undecided", "CutShort", "Fail", "Unheard")]
+    text = drawn(view.history(obj(canary(history=ended)), NOW))
+    agrees("history-probations", text)
+
+
 def test_the_bar_shows_what_is_there_and_what_is_wanted() -> None:
-    assert drawn(view.Bar(25, 25, "cyan", width=20)) == "█████···············\n"
-    assert drawn(view.Bar(5, 25, "cyan", width=20)) == "█▒▒▒▒···············\n"
-    assert drawn(view.Bar(25, 0, "cyan", width=20)) == "▒▒▒▒▒···············\n"
+    assert drawn(Bar(25, 25, "cyan", width=20)) == "█████···············\n"
+    assert drawn(Bar(5, 25, "cyan", width=20)) == "█▒▒▒▒···············\n"
+    assert drawn(Bar(25, 0, "cyan", width=20)) == "▒▒▒▒▒···············\n"
+    assert drawn(Bar(5, 5, "cyan", copied=20, width=20)) == "█░░░················\n"
     # A trace is seen, and what is missing to the whole too.
-    assert drawn(view.Bar(0.0001, 0.0001, "cyan", width=20)) == "█···················\n"
-    assert drawn(view.Bar(99.9999, 99.9999, "cyan", width=20)) == "███████████████████·\n"
+    assert drawn(Bar(0.0001, 0.0001, "cyan", width=20)) == "█···················\n"
+    assert drawn(Bar(99.9999, 99.9999, "cyan", width=20)) == "███████████████████·\n"
 
 
 def test_the_log_tells_decisions_and_not_every_number() -> None:

@@ -16,6 +16,7 @@ from seatrial.api.status import (
     CheckStatus,
     Condition,
     HistoryEntry,
+    Mirror,
     Outcome,
     Overlay,
     OverlayKind,
@@ -23,6 +24,7 @@ from seatrial.api.status import (
     Phase,
     PreflightOutcome,
     PreflightStatus,
+    ProbationStatus,
     Rejected,
     RevisionStatus,
     Rollout,
@@ -294,6 +296,156 @@ def _preparing() -> Status:
     )
 
 
+STAGES: dict[str, Any] = {
+    "traffic": {"hostnames": ["fraud.example.com"], "preview": {"header": "x-seatrial"}},
+    "strategy": {
+        "stages": [
+            {"shadow": {"percent": 20, "minDuration": "10m"}},
+            {"canary": {"steps": [{"weight": 5}, {"weight": 50, "approval": {"when": "ToEnter"}}]}},
+        ]
+    },
+}
+"""A shadow before a canary."""
+FLIP: dict[str, Any] = {
+    "traffic": STAGES["traffic"],
+    "strategy": {
+        "stages": [{"shadow": {"percent": 100}}, {"blueGreen": {"minDuration": "5m", "approval": {}}}],
+        "probation": {"duration": "0s"},
+    },
+}
+"""A shadow before a flip, and no probation after it."""
+HOLDBACK: dict[str, Any] = {
+    "strategy": {**STAGES["strategy"], "probation": {"duration": "1h", "keep": "Full", "holdback": 10}}
+}
+"""A tenth of the traffic stays with the revision before."""
+
+
+def _shadow(**more: Any) -> Status:
+    return canary(
+        phase=Phase.SHADOW,
+        message=f"{ERRORS.message}; {LATENCY.message}",
+        weight="0",
+        step="1/3",
+        traffic=traffic(0).model_copy(update={"mirror": Mirror(revision=NEW, percent=20), "preview": NEW}),
+        rollout=rollout(step=0, steps="shadow 20,5,50"),
+    ).model_copy(update=more)
+
+
+def _blue_green() -> Status:
+    message = "step 2 (a preview) wants an approval before it is left: seatrial approve fraud"
+    overlay = Overlay(kind=OverlayKind.AWAITING_APPROVAL, message=message, since=before(minutes=3))
+    return canary(
+        phase=Phase.BLUE_GREEN,
+        message=message,
+        weight="0",
+        step="2/2",
+        traffic=traffic(0).model_copy(update={"preview": NEW}),
+        rollout=rollout(
+            step=1,
+            steps="shadow 100,preview",
+            confirmed_at=before(minutes=8),
+            started=before(minutes=21),
+            overlay=overlay,
+        ),
+        revisions=revisions((4, 4)),
+    )
+
+
+def _probation(held: int = 10, kept: int = 4) -> Status:
+    """`held` percent are held back, by `kept` pods."""
+    returns = "moves all traffic at once"
+    if kept < 4:
+        returns = f"starts {4 - kept} more pods first, traffic follows as they get ready"
+    return canary(
+        phase=Phase.PROBATION,
+        message=f"revision {NEW} serves, on probation until 2026-11-22 15:42:00 UTC: {ERRORS.message}; {LATENCY.message}",
+        weight="",
+        step="",
+        stable=NEW,
+        candidate=None,
+        rollout=None,
+        conditions=ready(True, "Probation", "the wanted revision serves"),
+        traffic=traffic(100 - held),
+        probation=ProbationStatus(
+            previous=OLD,
+            until=NOW + timedelta(minutes=42),
+            watch=rollout(step=2, promoting=True, confirmed_at=before(minutes=18)),
+        ),
+        kept=f"{kept} pods of {OLD} with {kept} GPUs are kept; going back {returns}",
+        revisions=[
+            RevisionStatus(name=NEW, role="stable", ready=4, replicas=4, model_version="2026-11-20"),
+            RevisionStatus(name=OLD, role="previous", ready=kept, replicas=kept, model_version="2026-10-01"),
+        ],
+        history=[promoted(), *HISTORY],
+    )
+
+
+def _waited_for() -> Status:
+    """A newer revision waits for the end of the probation (`onNewRevision: Wait`)."""
+    said = f"revision {NEW} serves, on probation until 2026-11-22 15:42:00 UTC; revision 90ab12cd34 waits for its end"
+    return _probation().model_copy(
+        update={
+            "message": f"{said}: {ERRORS.message}; {LATENCY.message}",
+            "conditions": ready(False, "Probation", said),
+        }
+    )
+
+
+def promoted(probation: str | None = None) -> HistoryEntry:
+    """The promotion of the new revision; `probation` is how what followed ended."""
+    return HistoryEntry(
+        revision=NEW,
+        model_version="2026-11-20",
+        outcome=Trialled.PROMOTED,
+        reason="Promoted",
+        message=f"revision {NEW} is accepted and replaces {OLD}",
+        started=before(minutes=50),
+        ended=before(minutes=18),
+        probation=probation,
+    )
+
+
+ABORTED = "aborted on probation by ada@example.com (orders fell) (owner: risk-ml@example.com)"
+
+
+def _undone() -> Status:
+    """On the way back from a probation: pods of the revision before get ready."""
+    return canary(
+        phase=Phase.ROLLING_BACK,
+        message=ABORTED,
+        weight="90",
+        traffic=traffic(90, 75),
+        rollout=rollout(
+            step=2,
+            steps="shadow 20,5,50",
+            back=Back(reason=BackReason.ABORTED, message=ABORTED, at=before(seconds=9)),
+        ),
+        revisions=revisions((4, 4), old=(2, 4)),
+        history=[promoted("Fail"), *HISTORY],
+    )
+
+
+def _back_from_probation() -> Status:
+    sent_back = HistoryEntry(
+        revision=NEW,
+        model_version="2026-11-20",
+        outcome=Trialled.ROLLED_BACK,
+        reason="Aborted",
+        message=ABORTED,
+        started=before(minutes=50),
+        ended=before(minutes=4),
+    )
+    return _rolled_back().model_copy(
+        update={
+            "message": f"revision {NEW} was sent back: {ABORTED}",
+            "checks": [ERRORS],
+            "rejected": Rejected(revision=NEW, reason="Aborted", message=ABORTED, at=before(minutes=4)),
+            "conditions": ready(False, "RolledBack", ABORTED, stalled=True),
+            "history": [sent_back, promoted("Fail"), *HISTORY],
+        }
+    )
+
+
 WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
     "pending": lambda: obj(None),
     "invalid": lambda: obj(
@@ -366,6 +518,26 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
             }
         )
     ),
+    "shadow": lambda: obj(_shadow(), **STAGES),
+    "shadow-begins": lambda: obj(_shadow(rollout=rollout(step=0, steps="shadow 20,5,50", confirmed_at=None)), **STAGES),
+    "shadow-alone": lambda: obj(
+        _shadow(), traffic=STAGES["traffic"], strategy={"stages": [{"shadow": {"percent": 20}}]}
+    ),
+    "shadow-undecided": lambda: obj(
+        _shadow(rollout=rollout(step=0, steps="shadow 20,5,50", confirmed_at=before(hours=2))), **STAGES
+    ),
+    "blue-green": lambda: obj(_blue_green(), **FLIP),
+    "probation": lambda: obj(_probation(), **HOLDBACK),
+    "probation-warm": lambda: obj(_probation(held=0, kept=1), **STAGES),
+    "probation-paused": lambda: obj(
+        _probation().model_copy(
+            update={"paused": Paused(by="check latency", reason=LATENCY.message, since=before(minutes=3))}
+        ),
+        **HOLDBACK,
+    ),
+    "probation-waiting": lambda: obj(_waited_for(), **HOLDBACK),
+    "undone": lambda: obj(_undone(), **HOLDBACK),
+    "back-from-probation": lambda: obj(_back_from_probation(), **HOLDBACK),
     "promoting": lambda: obj(
         canary(
             phase=Phase.PROMOTING,

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from seatrial.api import crd, rules
 from seatrial.api.base import API_VERSION, GROUP, KIND
+from seatrial.api.hints import HINTS
 from seatrial.api.spec import ModelDeploymentSpec
 
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -142,30 +143,7 @@ def _repetitions(document: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _warnings(document: Mapping[str, Any]) -> Iterator[Finding]:
-    for path, notes in rules.instances(document, "metadata.annotations"):
-        for name in (f"{GROUP}/commands", f"{GROUP}/spec-by"):
-            if isinstance(notes, Mapping) and name in notes:
-                yield Finding(
-                    f"{path}.{name}",
-                    f"{name} is about the object in the cluster, who asked for what there and who changed it: remove it "
-                    "from the file, which would speak for others and is refused where the chart's policies are installed",
-                    Severity.WARNING,
-                )
-    for path, container in rules.instances(document, "spec.template.spec.containers[]"):
-        image = container.get("image") if isinstance(container, Mapping) else None
-        if isinstance(image, str) and "@sha256:" not in image:
-            yield Finding(
-                f"{path}.image",
-                f"{image} can be moved to another image, and a trial in which pods of one revision run different "
-                "images is void: pin it by digest (NAME@sha256:…)",
-                Severity.WARNING,
-            )
-    for path, spec in rules.instances(document, "spec"):
-        model = spec.get("model") if isinstance(spec, Mapping) else None
-        if isinstance(model, Mapping) and "preflight" in spec and "version" not in model:
-            yield Finding(
-                f"{path}.model.version",
-                "recorded requests belong to one version of a model, and without a version nothing can tell whether "
-                "these belong to this one: set spec.model.version",
-                Severity.WARNING,
-            )
+    for hint in HINTS:
+        for path, found in rules.instances(document, hint.at):
+            if hint.holds(found):
+                yield Finding(f"{path}{hint.blame}", hint.message.format_map(found), Severity.WARNING)

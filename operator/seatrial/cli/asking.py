@@ -11,8 +11,9 @@ from typing import TextIO
 
 from seatrial.cli.access import COMMANDS, Cluster, HttpError, Object
 from seatrial.cli.errors import CLUSTER, NOT_YET, OK, SENT_BACK, CliError
-from seatrial.cli.reading import Reading, parse_time
-from seatrial.cli.story import headline, paused, share
+from seatrial.cli.raw import parse_time
+from seatrial.cli.reading import Reading
+from seatrial.cli.story import exposure, headline, paused
 from seatrial.core.commands import Action, Command, append
 
 ATTEMPTS = 10
@@ -28,45 +29,45 @@ class Pointless(Exception):  # noqa: N818 - not an error
     """What was asked for is the case already."""
 
 
-def target(r: Reading, action: Action) -> str:
-    """The revision that this action is about now.
+def target(r: Reading, action: Action, word: str = "") -> str:
+    """The revision that this action is about now; `word` is what the person called it.
 
     Raises CliError with the reason where the action makes no sense in this phase, and Pointless where
     nothing would change. The operator decides again by itself: this only spares people the wait.
     """
     if r.suspended:
-        raise _no(r, action, "spec.suspend is set, and nothing is carried out while it is")
+        raise _no(r, word or action, "spec.suspend is set, and nothing is carried out while it is")
     if action is Action.RETRY:
         if not r.rejected:
-            raise _no(r, action, f"no revision was sent back: {headline(r)}")
+            raise _no(r, word or action, f"no revision was sent back: {headline(r)}")
         return r.rejected
-    if action is Action.ABORT and r.phase == "Probation":
+    if action is Action.ABORT and r.probation:
         return r.stable
     if not r.on_trial:
         wait = "; the operator has not seen the newest spec yet, try again in a moment" if r.behind else ""
-        raise _no(r, action, f"no trial is under way: {headline(r)}{wait}")
+        raise _no(r, word or action, f"no trial is under way: {headline(r)}{wait}{_by_spec(r, action)}")
     if r.going_back:
         if action is Action.ABORT:
             raise Pointless(f"{r.name}: revision {r.candidate} is going back already: {r.back_message}")
-        raise _no(r, action, f"revision {r.candidate} is going back: {r.back_message}")
+        raise _no(r, word or action, f"revision {r.candidate} is going back: {r.back_message}")
     overlay = r.overlay.kind if r.overlay else ""
     if action is Action.PAUSE and r.paused:
         raise Pointless(f"{r.name} is paused already: {paused(r)}")
     if action is Action.RESUME and not r.paused:
         beside = f"; it is waiting for something else: {r.overlay.message}" if r.overlay else ""
-        raise _no(r, action, f"it is not paused{beside}")
+        raise _no(r, word or action, f"it is not paused{beside}")
     if action is Action.APPROVE and overlay != "AwaitingApproval":
-        raise _no(r, action, f"nothing waits for an approval now: {headline(r)}")
+        raise _no(r, word or action, f"nothing waits for an approval now: {headline(r)}")
     if action is Action.PROMOTE:
         failing = [check for check in r.checks if check.outcome == "Fail"]
         if failing:
-            raise _no(r, action, f"check {failing[0].name} fails: {failing[0].message}")
+            raise _no(r, word or action, f"check {failing[0].name} fails: {failing[0].message}")
         if r.promoting:
             raise Pointless(f"{r.name}: revision {r.candidate} is accepted already, all traffic moves to it")
     if action is Action.SKIP_CHECKS and r.checks_skipped:
         raise Pointless(f"{r.name}: the checks of revision {r.candidate} are skipped already")
     if action is Action.SKIP_CHECKS and not r.stable:
-        raise _no(r, action, "a first revision is accepted on its pods and its recorded requests")
+        raise _no(r, word or action, "a first revision is accepted on its pods and its recorded requests")
     return r.candidate
 
 
@@ -76,6 +77,7 @@ def ask(
     action: Action,
     reason: str,
     *,
+    word: str = "",
     wait: bool,
     now: Callable[[], datetime],
     out: TextIO,
@@ -88,7 +90,7 @@ def ask(
         obj = cluster.get(name)
         before = Reading(obj)
         try:
-            revision = target(before, action)
+            revision = target(before, action, word)
         except Pointless as already:
             print(already, file=out)
             return OK
@@ -157,17 +159,15 @@ def done(action: Action, r: Reading) -> str:
     """What can be seen of a command that was carried out, as a sentence; empty where nothing can be seen."""
     revision = f"revision {r.candidate}"
     if action is Action.PAUSE and r.paused:
-        return (
-            f"{paused(r)} at {share(r.weight(r.candidate, confirmed=True))} %; failures still send the candidate back"
-        )
+        return f"{paused(r)} at {exposure(r)}; failures still send the candidate back"
     if action is Action.RESUME and r.on_trial and not r.paused:
         return f"{revision} goes on: {headline(r)}"
     waiting = r.overlay is not None and r.overlay.kind == "AwaitingApproval"
     if action is Action.APPROVE and not waiting and (r.approved or not r.on_trial or r.promoting):
         return f"approved: {headline(r)}"
-    if action is Action.PROMOTE and (r.promote_asked or r.promoting or r.phase == "Stable"):
+    if action is Action.PROMOTE and (r.promote_asked or r.promoting or r.phase in ("Stable", "Probation")):
         return f"the remaining steps are skipped, acceptance is judged at the last one: {headline(r)}"
-    if action is Action.SKIP_CHECKS and (r.checks_skipped or r.phase == "Stable"):
+    if action is Action.SKIP_CHECKS and (r.checks_skipped or r.phase in ("Stable", "Probation")):
         return f"the checks are skipped, all traffic moves to {revision} once its pods are ready: {headline(r)}"
     if action is Action.ABORT and (r.back_reason == "Aborted" or (r.phase in ("RolledBack", "Failed") and r.rejected)):
         return f"aborted: {headline(r)}"
@@ -190,8 +190,18 @@ def _refusal(events: list[Object], action: Action, by: str, asked: datetime) -> 
     return max(found)[1] if found else ""
 
 
-def _no(r: Reading, action: Action, why: str) -> CliError:
-    return CliError(f"cannot {action} {r.name}: {why}", SENT_BACK)
+def _by_spec(r: Reading, action: Action) -> str:
+    """Where nothing is kept, only the spec leads back."""
+    if action is not Action.ABORT or r.behind or r.phase != "Stable":
+        return ""
+    return (
+        ". No revision before it is kept: apply the old spec again (git revert, helm rollback), and it is tried like "
+        "any other; the operator never writes spec"
+    )
+
+
+def _no(r: Reading, word: str, why: str) -> CliError:
+    return CliError(f"cannot {word} {r.name}: {why}", SENT_BACK)
 
 
 def _annotation(obj: Object) -> str:

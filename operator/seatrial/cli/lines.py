@@ -9,21 +9,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from seatrial.cli.phases import phase
 from seatrial.cli.reading import Reading
 from seatrial.cli.story import headline, place, share, span
 
-COLOURS = {
-    "Canary": "36",
-    "Preparing": "34",
-    "Promoting": "32",
-    "Stable": "32",
-    "RollingBack": "31",
-    "RolledBack": "31",
-    "Failed": "31",
-    "Suspended": "33",
-    "Parked": "2",
-    "Pending": "2",
+CODES = {
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+    "bright_blue": "94",
 }
+"""What a terminal is told for a colour."""
 GAP = "   "
 
 
@@ -53,12 +53,12 @@ def table(
     for index, row in enumerate([head, *rows]):
         cells = [_cut(cell, widths[i]).ljust(widths[i]) for i, cell in enumerate(row)]
         if colour:
-            phase = head.index("PHASE")
-            code = "2" if index == 0 else COLOURS.get(readings[index - 1].phase, "")
+            code = "2" if index == 0 else CODES[phase(readings[index - 1].phase).colour]
             if index == 0:
                 cells = [f"\033[2m{cell}\033[0m" for cell in cells]
             elif code:
-                cells[phase] = f"\033[{code}m{cells[phase]}\033[0m"
+                at = head.index("PHASE")
+                cells[at] = f"\033[{code}m{cells[at]}\033[0m"
         out.append(GAP.join(cells).rstrip())
     return out
 
@@ -85,6 +85,7 @@ def log_key(obj: Mapping[str, Any]) -> tuple[object, ...]:
         overlay and (overlay.kind, overlay.message),
         r.message,
         r.step,
+        r.copied,
         r.weight(r.candidate, confirmed=True),
         r.weight(r.candidate, confirmed=False),
         tuple((check.name, check.outcome) for check in r.checks),
@@ -104,6 +105,7 @@ def log_line(obj: Mapping[str, Any], now: datetime, *, named: bool = False) -> s
         confirmed, wanted = (r.weight(r.candidate, confirmed=value) for value in (True, False))
         arrow = "" if confirmed == wanted else f"→{share(wanted)}%"
         words.append(f"{share(confirmed)}%{arrow}")
+        words += [f"copies {r.copied}%"] if r.copied else []
     if r.on_trial:
         ready = next((rev for rev in r.revisions if rev.name == r.candidate), None)
         words += [f"{ready.ready}/{ready.replicas} ready"] if ready else []

@@ -26,9 +26,13 @@ ACTIONS = {
     "approve": "pass the gate that waits",
     "pause": "stop advancing; failures still send the candidate back",
     "resume": "end a pause",
-    "abort": "send the candidate back",
+    "abort": "send the candidate back; on probation, bring the revision before back",
     "retry": "try a revision again that was sent back",
 }
+ALIASES = {
+    "undo": ("abort", "bring the revision before back, without a trial, while it is kept"),
+}
+"""Other words for an action, for whoever does not look for it under its own."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,13 +96,14 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
     _formats(listing)
     _named(add("why", _why, "say why a model is where it is, and what to do next", parents=[common]))
     _named(add("history", _history, "show the trials that ended", parents=[common]))
-    for action, text in ACTIONS.items():
-        sub = add(action, _act, text, parents=[common])
+    words = {action: (action, text) for action, text in ACTIONS.items()} | ALIASES
+    for word, (action, text) in words.items():
+        sub = add(word, _act, text, parents=[common])
         _named(sub)
         sub.add_argument("--reason", default="", help="why; kept with the command on the object")
         sub.add_argument("--no-wait", action="store_true", help="do not wait for the operator to react")
-        sub.set_defaults(action=action, skip_checks=False)
-        if action == "promote":
+        sub.set_defaults(action=action, word=word, skip_checks=False)
+        if word == "promote":
             sub.add_argument(
                 "--skip-checks",
                 action="store_true",
@@ -193,7 +198,7 @@ def _golden(golden: argparse.ArgumentParser) -> None:
 
 
 def _timeout(text: str) -> Any:
-    from seatrial.cli.reading import parse_duration  # noqa: PLC0415
+    from seatrial.cli.raw import parse_duration  # noqa: PLC0415
 
     if text in ("0", "0s"):
         return None
@@ -289,6 +294,7 @@ def _act(args: argparse.Namespace) -> int:
         args.name,
         Action.SKIP_CHECKS if args.skip_checks else Action(args.action),
         args.reason,
+        word=args.word,
         wait=not args.no_wait,
         now=lambda: datetime.now(UTC),
         out=sys.stdout,

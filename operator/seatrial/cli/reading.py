@@ -8,30 +8,16 @@ import than a whole `seatrial list` should take.)
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from seatrial.cli import raw
+from seatrial.cli.steps import Step, steps_of
 
 PARTS = 1_000_000
 """A route counts in parts of a million."""
-
-_DURATION = re.compile(r"([0-9]+)(h|ms|m|s)")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_DEFAULT_WEIGHTS = (5, 25, 50)
-_DEFAULT_MINIMUM = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of the canary."""
-
-    weight: int
-    minimum: timedelta
-    approval: str = ""
-    """`ToEnter`, `ToLeave` or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +66,8 @@ class RevisionView:
     """Percent of live traffic the proxies are known to send it."""
     wanted: float
     """Percent of live traffic last asked for."""
+    copied: int
+    """Percent of live traffic of which it gets a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,47 +93,59 @@ class TrialView:
     message: str
     started: datetime | None
     ended: datetime | None
+    probation: str
+    """How its probation ended: `Pass`, `Undecided`, `CutShort`, `Fail`, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbationView:
+    """The time in which the revision before is kept."""
+
+    previous: str
+    until: datetime | None
+    kept: str
+    """What is held for going back, and what going back would take."""
 
 
 class Reading:
     """One ModelDeployment, as far as a person is told of it."""
 
     def __init__(self, obj: Mapping[str, Any]) -> None:
-        metadata, self._spec = _map(obj, "metadata"), _map(obj, "spec")
-        self._status = _map(obj, "status")
-        self._rollout = _map(self._status, "rollout")
-        self.name = _text(metadata, "name")
-        self.namespace = _text(metadata, "namespace")
-        self.created = _time(metadata, "creationTimestamp")
+        metadata, self._spec = raw.mapping(obj, "metadata"), raw.mapping(obj, "spec")
+        self._status = raw.mapping(obj, "status")
+        self._rollout = raw.mapping(self._status, "rollout")
+        self.name = raw.text(metadata, "name")
+        self.namespace = raw.text(metadata, "namespace")
+        self.created = raw.time(metadata, "creationTimestamp")
         self.deleting = "deletionTimestamp" in metadata
-        self.generation = _int(metadata, "generation")
-        self.observed_generation = _int(self._status, "observedGeneration")
+        self.generation = raw.integer(metadata, "generation")
+        self.observed_generation = raw.integer(self._status, "observedGeneration")
 
-        self.phase = _text(self._status, "phase") or "Pending"
-        self.message = _text(self._status, "message")
-        self.url = _text(self._status, "url")
-        self.stable = _text(self._status, "stable")
-        self.candidate = _text(self._rollout, "revision") or _text(self._status, "candidate")
-        self.commands = [entry for entry in _list(self._status, "commands") if isinstance(entry, str)]
+        self.phase = raw.text(self._status, "phase") or "Pending"
+        self.message = raw.text(self._status, "message")
+        self.url = raw.text(self._status, "url")
+        self.stable = raw.text(self._status, "stable")
+        self.candidate = raw.text(self._rollout, "revision") or raw.text(self._status, "candidate")
+        self.commands = [entry for entry in raw.entries(self._status, "commands") if isinstance(entry, str)]
         self.suspended = self._spec.get("suspend") is True
-        self.owner = _text(_map(self._spec, "model"), "owner")
+        self.owner = raw.text(raw.mapping(self._spec, "model"), "owner")
 
-        rejected = _map(self._status, "rejected")
-        self.rejected = _text(rejected, "revision")
-        self.rejected_why = _text(rejected, "message")
-        self.rejected_at = _time(rejected, "at")
-        paused = _map(self._status, "paused")
-        self.paused_by = _text(paused, "by")
-        self.paused_reason = _text(paused, "reason")
-        self.paused_since = _time(paused, "since")
+        rejected = raw.mapping(self._status, "rejected")
+        self.rejected = raw.text(rejected, "revision")
+        self.rejected_why = raw.text(rejected, "message")
+        self.rejected_at = raw.time(rejected, "at")
+        paused = raw.mapping(self._status, "paused")
+        self.paused_by = raw.text(paused, "by")
+        self.paused_reason = raw.text(paused, "reason")
+        self.paused_since = raw.time(paused, "since")
         self.paused = bool(paused)
-        back = _map(self._rollout, "back")
+        back = raw.mapping(self._rollout, "back")
         self.going_back = bool(back)
-        self.back_reason = _text(back, "reason")
-        self.back_message = _text(back, "message")
-        preflight = _map(self._rollout, "preflight")
-        self.preflight = _text(preflight, "outcome")
-        self.preflight_message = _text(preflight, "message")
+        self.back_reason = raw.text(back, "reason")
+        self.back_message = raw.text(back, "message")
+        preflight = raw.mapping(self._rollout, "preflight")
+        self.preflight = raw.text(preflight, "outcome")
+        self.preflight_message = raw.text(preflight, "message")
 
     @property
     def told(self) -> bool:
@@ -175,7 +175,7 @@ class Reading:
     @property
     def checks_skipped(self) -> bool:
         """Whether somebody had the candidate accepted unjudged."""
-        return bool(_map(self._rollout, "skippedChecks"))
+        return bool(raw.mapping(self._rollout, "skippedChecks"))
 
     @property
     def exposed(self) -> bool:
@@ -185,52 +185,40 @@ class Reading:
     @property
     def started(self) -> datetime | None:
         """When the trial began."""
-        return _time(self._rollout, "started")
+        return raw.time(self._rollout, "started")
 
     @property
     def approved(self) -> list[str]:
         """Gates that were passed."""
-        return [gate for gate in _list(self._rollout, "approved") if isinstance(gate, str)]
+        return [gate for gate in raw.entries(self._rollout, "approved") if isinstance(gate, str)]
 
     @property
     def steps(self) -> list[Step]:
-        """The canary's steps."""
-        for stage in _list(self._map_of_strategy(), "stages"):
-            found = [
-                Step(
-                    _int(step, "weight"),
-                    _duration(step, "minDuration") or _DEFAULT_MINIMUM,
-                    (_text(_map(step, "approval"), "when") or "ToLeave") if "approval" in step else "",
-                )
-                for step in _list(_map(stage, "canary"), "steps")
-                if isinstance(step, Mapping)
-            ]
-            if found:
-                return found
-        return [Step(weight, _DEFAULT_MINIMUM) for weight in _DEFAULT_WEIGHTS]
+        """The steps of the trial, all stages together."""
+        return steps_of(raw.mapping(self._spec, "strategy"))
 
     @property
     def step(self) -> int:
         """Index of the present step, from 0, within the steps."""
-        return max(0, min(_int(self._rollout, "step"), len(self.steps) - 1))
+        return max(0, min(raw.integer(self._rollout, "step"), len(self.steps) - 1))
 
     @property
     def step_confirmed(self) -> datetime | None:
         """When the present step's weight was confirmed."""
-        return _time(self._rollout, "confirmedAt")
+        return raw.time(self._rollout, "confirmedAt")
 
     @property
     def clock_stands(self) -> bool:
         """Whether the step's clock stands still."""
-        return _time(self._rollout, "stoppedSince") is not None
+        return raw.time(self._rollout, "stoppedSince") is not None
 
     def elapsed(self, now: datetime) -> timedelta:
         """How long the present weight has counted: since it was confirmed, without the time the clock stood."""
         confirmed = self.step_confirmed
         if confirmed is None:
             return timedelta(0)
-        until = _time(self._rollout, "stoppedSince") or now
-        return max(timedelta(0), until - confirmed - (_duration(self._rollout, "stoppedFor") or timedelta(0)))
+        until = raw.time(self._rollout, "stoppedSince") or now
+        return max(timedelta(0), until - confirmed - (raw.duration(self._rollout, "stoppedFor") or timedelta(0)))
 
     def left(self, now: datetime) -> timedelta:
         """The least time that the present step still takes."""
@@ -238,21 +226,89 @@ class Reading:
 
     def deadline_left(self, now: datetime) -> timedelta | None:
         """Time until the progress deadline, while the candidate lacks ready pods by its own fault."""
-        since = _time(self._rollout, "unreadySince")
-        if since is None or _time(self._rollout, "excusedSince") is not None:
+        since = raw.time(self._rollout, "unreadySince")
+        if since is None or raw.time(self._rollout, "excusedSince") is not None:
             return None
-        excused = _duration(self._rollout, "unreadyExcused") or timedelta(0)
-        deadline = _duration(self._spec, "progressDeadline") or timedelta(minutes=10)
+        excused = raw.duration(self._rollout, "unreadyExcused") or timedelta(0)
+        deadline = raw.duration(self._spec, "progressDeadline") or timedelta(minutes=10)
         return max(timedelta(0), deadline - (now - since - excused))
+
+    def longest_left(self, now: datetime) -> timedelta | None:
+        """The time after which `on_undecided` follows; None where the spec knows no longest time."""
+        maximum = self.steps[self.step].maximum
+        return None if maximum is None else max(timedelta(0), maximum - self.elapsed(now))
+
+    @property
+    def on_undecided(self) -> str:
+        """What follows then: `Pause` or `Rollback`."""
+        return raw.text(raw.mapping(self._spec, "strategy"), "onUndecided")
+
+    @property
+    def copied(self) -> int:
+        """Percent of live requests of which the candidate gets a copy."""
+        mirror = raw.mapping(raw.mapping(self._status, "traffic"), "mirror")
+        return raw.integer(mirror, "percent") if raw.text(mirror, "revision") == self.candidate else 0
+
+    @property
+    def previewed(self) -> bool:
+        """Whether the preview leads to the candidate."""
+        return bool(self.candidate) and raw.text(raw.mapping(self._status, "traffic"), "preview") == self.candidate
+
+    @property
+    def preview_header(self) -> str:
+        """The header that leads to the preview, where one is named."""
+        return raw.text(raw.mapping(raw.mapping(self._spec, "traffic"), "preview"), "header")
+
+    @property
+    def probation(self) -> ProbationView | None:
+        """The time after a promotion, while it lasts: until its end or the next trial."""
+        entry = raw.mapping(self._status, "probation")
+        if not entry or self.on_trial:
+            return None
+        return ProbationView(
+            raw.text(entry, "previous"), raw.time(entry, "until"), raw.text(self._status, "kept").rstrip(".")
+        )
+
+    @property
+    def kept_waiting(self) -> bool:
+        """Whether the probation is of another revision than the wanted one, or it does not serve in full size."""
+        ready = self.conditions.get("Ready")
+        return self.probation is not None and ready is not None and not ready.holds
+
+    @property
+    def probation_length(self) -> timedelta:
+        """How long a probation lasts; zero for none."""
+        return raw.duration(self._asked_of_probation, "duration") or timedelta(0)
+
+    @property
+    def holdback(self) -> int:
+        """Percent of live requests that stay with the revision before, while it is on trial or kept."""
+        return raw.integer(self._asked_of_probation, "holdback") if self.stable and self.probation_length else 0
+
+    @property
+    def _asked_of_probation(self) -> Mapping[str, Any]:
+        return raw.mapping(raw.mapping(self._spec, "strategy"), "probation")
+
+    @property
+    def failed_probation(self) -> bool:
+        """Whether the revision that goes back, or went back, had been accepted and was on probation."""
+        promotion = self.history[0 if self.on_trial else 1 :][:1]
+        return any(
+            trial.probation == "Fail" and trial.revision == (self.candidate or self.rejected) for trial in promotion
+        )
 
     @property
     def overlay(self) -> OverlayView | None:
         """Why the trial waits, if it does."""
-        raw = _map(self._rollout, "overlay")
-        if not raw:
+        entry = raw.mapping(self._rollout, "overlay")
+        if not entry:
             return None
         return OverlayView(
-            _text(raw, "kind"), _text(raw, "message"), _time(raw, "since"), _time(raw, "deadline"), _text(raw, "then")
+            raw.text(entry, "kind"),
+            raw.text(entry, "message"),
+            raw.time(entry, "since"),
+            raw.time(entry, "deadline"),
+            raw.text(entry, "then"),
         )
 
     @property
@@ -260,54 +316,65 @@ class Reading:
         """The checks and their latest verdicts."""
         return [
             CheckView(
-                _text(raw, "name"),
-                _text(raw, "outcome") or "Inconclusive",
-                _text(raw, "message"),
-                _time(raw, "at"),
-                _tally(raw, "candidate"),
-                _tally(raw, "stable"),
-                _text(raw, "value"),
+                raw.text(entry, "name"),
+                raw.text(entry, "outcome") or "Inconclusive",
+                raw.text(entry, "message"),
+                raw.time(entry, "at"),
+                _tally(entry, "candidate"),
+                _tally(entry, "stable"),
+                raw.text(entry, "value"),
             )
-            for raw in _maps(self._status, "checks")
+            for entry in raw.mappings(self._status, "checks")
         ]
 
     @property
     def revisions(self) -> list[RevisionView]:
-        """Revisions with pods: the candidate, stable, then those that are leaving."""
-        order = {"candidate": 0, "stable": 1}
+        """Revisions with pods: the candidate, stable, the one before, then those that are leaving."""
+        order = {"candidate": 0, "stable": 1, "previous": 2}
         found = [
             RevisionView(
                 name,
-                _text(raw, "role"),
-                _int(raw, "replicas"),
-                _int(raw, "ready"),
-                _text(raw, "modelVersion"),
+                raw.text(entry, "role"),
+                raw.integer(entry, "replicas"),
+                raw.integer(entry, "ready"),
+                raw.text(entry, "modelVersion"),
                 self.weight(name, confirmed=True),
                 self.weight(name, confirmed=False),
+                self.copied if name == self.candidate else 0,
             )
-            for raw in _maps(self._status, "revisions")
-            if (name := _text(raw, "name"))
+            for entry in raw.mappings(self._status, "revisions")
+            if (name := raw.text(entry, "name"))
         ]
-        return sorted(found, key=lambda revision: order.get(revision.role, 2))
+        return sorted(found, key=lambda revision: order.get(revision.role, len(order)))
+
+    @property
+    def leaving(self) -> str:
+        """A revision without a role that still gets live traffic; nothing where there is none."""
+        found = (rev.name for rev in self.revisions if rev.role == "leaving" and rev.confirmed + rev.wanted)
+        return next(found, "")
 
     def weight(self, revision: str, *, confirmed: bool) -> float:
         """Percent of live traffic of a revision, as confirmed or as last asked for."""
-        traffic = _map(self._status, "traffic")
-        slots, split = _map(traffic, "slots"), _map(traffic, "confirmed" if confirmed else "wanted")
-        return sum(_int(split, slot) for slot in ("a", "b") if revision and slots.get(slot) == revision) * 100 / PARTS
+        traffic = raw.mapping(self._status, "traffic")
+        slots, split = raw.mapping(traffic, "slots"), raw.mapping(traffic, "confirmed" if confirmed else "wanted")
+        return (
+            sum(raw.integer(split, slot) for slot in ("a", "b") if revision and slots.get(slot) == revision)
+            * 100
+            / PARTS
+        )
 
     @property
     def conditions(self) -> dict[str, ConditionView]:
         """The conditions by type."""
         return {
-            _text(raw, "type"): ConditionView(
-                _text(raw, "type"),
-                _text(raw, "status") == "True",
-                _text(raw, "reason"),
-                _text(raw, "message"),
-                _time(raw, "lastTransitionTime"),
+            raw.text(entry, "type"): ConditionView(
+                raw.text(entry, "type"),
+                raw.text(entry, "status") == "True",
+                raw.text(entry, "reason"),
+                raw.text(entry, "message"),
+                raw.time(entry, "lastTransitionTime"),
             )
-            for raw in _maps(self._status, "conditions")
+            for entry in raw.mappings(self._status, "conditions")
         }
 
     @property
@@ -321,77 +388,23 @@ class Reading:
         """Trials that ended, the latest first."""
         return [
             TrialView(
-                _text(raw, "revision"),
-                _text(raw, "modelVersion"),
-                _text(raw, "trainingData"),
-                _text(raw, "outcome"),
-                _text(raw, "reason"),
-                _text(raw, "message"),
-                _time(raw, "started"),
-                _time(raw, "ended"),
+                raw.text(entry, "revision"),
+                raw.text(entry, "modelVersion"),
+                raw.text(entry, "trainingData"),
+                raw.text(entry, "outcome"),
+                raw.text(entry, "reason"),
+                raw.text(entry, "message"),
+                raw.time(entry, "started"),
+                raw.time(entry, "ended"),
+                raw.text(entry, "probation"),
             )
-            for raw in _maps(self._status, "history")
+            for entry in raw.mappings(self._status, "history")
         ]
-
-    def _map_of_strategy(self) -> Mapping[str, Any]:
-        return _map(self._spec, "strategy")
-
-
-def parse_time(text: str) -> datetime | None:
-    """An RFC 3339 time, None if it is none."""
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def parse_duration(text: str) -> timedelta | None:
-    """A duration such as `90s` or `1h30m`, None if it is none."""
-    if not re.fullmatch(r"(?:[0-9]+(?:h|ms|m|s))+", text):
-        return None
-    try:
-        return timedelta(seconds=sum(int(n) * _UNITS[unit] for n, unit in _DURATION.findall(text)))
-    except OverflowError:
-        return None
-
-
-def _map(raw: object, key: str) -> Mapping[str, Any]:
-    value = raw.get(key) if isinstance(raw, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(raw: object, key: str) -> list[Any]:
-    value = raw.get(key) if isinstance(raw, Mapping) else None
-    return value if isinstance(value, list) else []
-
-
-def _maps(raw: object, key: str) -> Iterator[Mapping[str, Any]]:
-    return (entry for entry in _list(raw, key) if isinstance(entry, Mapping))
-
-
-def _text(raw: Mapping[str, Any], key: str) -> str:
-    """A text on one line. Whoever may write status must not be able to steer a reader's terminal."""
-    value = raw.get(key)
-    return _CONTROL.sub(" ", value) if isinstance(value, str) else ""
-
-
-def _int(raw: Mapping[str, Any], key: str) -> int:
-    value = raw.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _time(raw: Mapping[str, Any], key: str) -> datetime | None:
-    return parse_time(_text(raw, key))
-
-
-def _duration(raw: Mapping[str, Any], key: str) -> timedelta | None:
-    return parse_duration(_text(raw, key))
 
 
 def _tally(check: Mapping[str, Any], arm: str) -> Tally | None:
-    trial = _map(check, "trial")
+    trial = raw.mapping(check, "trial")
     if arm not in trial:
         return None
-    counts = _map(trial, arm)
-    return Tally(_int(counts, "events"), _int(counts, "total"))
+    counts = raw.mapping(trial, arm)
+    return Tally(raw.integer(counts, "events"), raw.integer(counts, "total"))

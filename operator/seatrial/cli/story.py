@@ -1,18 +1,15 @@
-"""What a person is told in words: where a model is, what it waits for, what they can do.
+"""What a person is told in words: where a model is and what they can do; `waits` says what it waits for.
 
 Plain sentences from (reading, now); `view` and `lines` decide how they look.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Literal
 
+from seatrial.cli.phases import phase
 from seatrial.cli.reading import CheckView, Reading
-
-DECIDED_WELL = frozenset({"Stable", "Parked"})
-DECIDED_BADLY = frozenset({"RolledBack", "Failed"})
 
 
 def span(value: timedelta) -> str:
@@ -50,6 +47,11 @@ def share(percent: float) -> str:
     return f"{percent:.1f}".removesuffix(".0")
 
 
+def clock(at: datetime, now: datetime) -> str:
+    """When something is, as short as it is clear: `15:42 UTC`, or with the day where it is another one."""
+    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
 def number(count: int) -> str:
     """A count that fits into a table: `950`, `12,410`, `1.11M`.
 
@@ -76,92 +78,93 @@ def place(r: Reading) -> str:
 
 def headline(r: Reading) -> str:
     """One sentence: which revision serves, which one is tried and how far it is."""
-    serving = f"revision {r.stable} serves" if r.stable else "no revision serves yet"
-    on = f"revision {r.candidate}"
-    weight = share(r.weight(r.candidate, confirmed=True))
-    sentences = {
-        "Pending": "nothing has been decided yet",
-        "Preparing": f"{on} is being started and checked before it meets traffic; {serving}",
-        "Canary": f"{on} answers {weight} % of live requests, step {r.step + 1} of {len(r.steps)}; {serving} the rest",
-        "Promoting": f"{on} is accepted, all traffic moves to it",
-        "Stable": serving,
-        "RollingBack": f"{on} is being withdrawn, it still gets {weight} % of live requests",
-        "RolledBack": f"revision {r.rejected or r.candidate} was sent back; {serving}",
-        "Failed": f"the first revision {r.rejected or r.candidate} never served",
-        "Suspended": f"suspended: the operator writes nothing but status (spec.suspend is set); {serving}",
-        "Parked": "parked: nothing serves (spec.replicas is 0)",
-    }
-    return " ".join(sentences.get(r.phase, serving).split())
+    return _HEADLINES.get(r.phase, _serving)(r)
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """One thing that stands between now and the next decision."""
-
-    kind: Literal["operator", "person", "pods", "gateway", "time", "check"]
-    text: str
-
-
-def waits_for(r: Reading, now: datetime) -> list[Wait]:
-    """Everything that stands between now and the next decision, most decisive first."""
-    if not r.told or (r.phase == "Pending" and not r.stalled):
-        return [Wait("operator", "the operator has not looked at it yet")]
-    out = []
-    if r.behind:
-        text = f"the operator has not seen generation {r.generation} of the spec yet, it knows {r.observed_generation}"
-        out.append(Wait("operator", text))
-    if r.stalled and r.phase not in DECIDED_BADLY:
-        out.append(Wait("person", r.stalled.message or r.stalled.reason))
-    overlay = r.overlay
-    if overlay:
-        times = [f"{span(now - overlay.since)} so far"] if overlay.since else []
-        times += [f"{_until(overlay.deadline, now)}: {overlay.then}"] if overlay.deadline else []
-        out.append(Wait("person", overlay.message.rstrip(".") + (f" ({', '.join(times)})" if times else "")))
-    elif r.paused:
-        out.append(
-            Wait("person", f"{paused(r)} ({span(now - r.paused_since)} so far)" if r.paused_since else paused(r))
-        )
-    if r.phase == "Preparing":
-        out += _preparing(r, now)
-    elif r.phase == "Canary":
-        out += _canary(r, now)
-    elif r.phase == "Promoting":
-        out.append(Wait("gateway", _confirmation(r) or "requests in flight on the old revision"))
-    elif r.phase == "RollingBack":
-        out.append(Wait("gateway", _confirmation(r) or "requests in flight on the candidate"))
-    return out
+def exposure(r: Reading) -> str:
+    """What the candidate is exposed to: `25 %` as it is known to be, `a shadow of 20 %`, `its preview`."""
+    step = r.steps[r.step]
+    if step.kind.live or not phase(r.phase).exposed:
+        return f"{share(r.weight(r.candidate, confirmed=True))} %"
+    return step.told
 
 
-def _preparing(r: Reading, now: datetime) -> list[Wait]:
-    for revision in r.revisions:
-        if revision.name == r.candidate and revision.ready < revision.replicas:
-            left = r.deadline_left(now)
-            limit = "" if left is None else f"; {span(left)} until it is given up for that"
-            return [Wait("pods", f"ready pods: {revision.ready} of {revision.replicas}{limit}")]
-    return [] if r.overlay else [Wait("pods", "recorded requests, if there are any, and the way to its pods")]
+def _serving(r: Reading) -> str:
+    return f"revision {r.stable} serves" if r.stable else "no revision serves yet"
 
 
-def _canary(r: Reading, now: datetime) -> list[Wait]:
-    if r.step_confirmed is None:
-        text = _confirmation(r)
-        if text:
-            return [Wait("gateway", text)]
-        return [] if r.overlay else [Wait("pods", f"ready pods for {r.steps[r.step].weight} %")]
-    out = []
-    left = r.left(now)
-    if left:
-        stands = ", the clock stands still" if r.clock_stands else ""
-        weight = share(r.weight(r.candidate, confirmed=True))
-        out.append(Wait("time", f"{span(left)} more at {weight} % (at least {span(r.steps[r.step].minimum)}{stands})"))
-    return out + [Wait("check", sentence(check)) for check in r.checks if check.outcome not in ("Pass", "")]
+def _step(r: Reading) -> str:
+    return f"step {r.step + 1} of {len(r.steps)}"
 
 
-def _confirmation(r: Reading) -> str:
-    """What the gateway has yet to confirm, if anything."""
-    confirmed, wanted = (r.weight(r.candidate, confirmed=value) for value in (True, False))
-    if confirmed == wanted:
-        return ""
-    return f"the gateway to confirm {share(wanted)} % for the candidate (confirmed: {share(confirmed)} %)"
+def _weight(r: Reading, revision: str) -> str:
+    return f"{share(r.weight(revision, confirmed=True))} %"
+
+
+def _preparing(r: Reading) -> str:
+    return f"revision {r.candidate} is being started and checked before it meets traffic; {_serving(r)}"
+
+
+def _shadow(r: Reading) -> str:
+    return (
+        f"revision {r.candidate} gets copies of {r.copied} % of live requests, {_step(r)}; "
+        f"users get answers of revision {r.stable} only"
+    )
+
+
+def _canary(r: Reading) -> str:
+    weight = _weight(r, r.candidate)
+    return f"revision {r.candidate} answers {weight} of live requests, {_step(r)}; {_serving(r)} the rest"
+
+
+def _blue_green(r: Reading) -> str:
+    where = "behind its preview" if r.previewed else "in full size"
+    stands = "stands ready" if r.step_confirmed else "gets ready"
+    return f"revision {r.candidate} {stands} {where} without live traffic, {_step(r)}; {_serving(r)}"
+
+
+def _promoting(r: Reading) -> str:
+    moves = f"all traffic but {r.holdback} %" if r.holdback else "all traffic"
+    return f"revision {r.candidate} is accepted, {moves} moves to it"
+
+
+def _probation(r: Reading) -> str:
+    kept = r.probation.previous if r.probation else ""
+    if held := r.weight(kept, confirmed=True):
+        weight = _weight(r, r.stable)
+        return f"revision {r.stable} answers {weight} of live requests on probation, revision {kept} before it {share(held)} %"
+    return f"{_serving(r)} on probation; revision {kept} before it is kept"
+
+
+def _rolling_back(r: Reading) -> str:
+    gone = r.candidate or r.leaving
+    probation = " from its probation" if r.failed_probation else ""
+    return (
+        f"revision {gone} is being withdrawn{probation}, it still gets {_weight(r, gone)} of live requests; "
+        f"{_serving(r)} the rest"
+    )
+
+
+def _rolled_back(r: Reading) -> str:
+    probation = " from its probation" if r.failed_probation else ""
+    return f"revision {r.rejected or r.candidate} was sent back{probation}; {_serving(r)}"
+
+
+_HEADLINES: dict[str, Callable[[Reading], str]] = {
+    "Pending": lambda _: "nothing has been decided yet",
+    "Preparing": _preparing,
+    "Shadow": _shadow,
+    "Canary": _canary,
+    "BlueGreen": _blue_green,
+    "Promoting": _promoting,
+    "Probation": _probation,
+    "Stable": _serving,
+    "RollingBack": _rolling_back,
+    "RolledBack": _rolled_back,
+    "Failed": lambda r: f"the first revision {r.rejected or r.candidate} never served",
+    "Suspended": lambda r: f"suspended: the operator writes nothing but status (spec.suspend is set); {_serving(r)}",
+    "Parked": lambda _: "parked: nothing serves (spec.replicas is 0)",
+}
 
 
 def sentence(check: CheckView) -> str:
@@ -179,29 +182,33 @@ def paused(r: Reading) -> str:
 def next_steps(r: Reading, command: str) -> list[tuple[str, str]]:
     """What a person can do now: (command line, what it does)."""
     where = f"{r.name} -n {r.namespace}" if r.namespace else r.name
-    overlay = r.overlay.kind if r.overlay else ""
     if r.suspended:
         return [(f'kubectl patch md {where} --type merge -p \'{{"spec":{{"suspend":false}}}}\'', "let it go on")]
-    if r.phase in {"RolledBack", "Failed"}:
+    if phase(r.phase).badly:
         return [
             ("kubectl apply -f …", "a corrected revision is tried as soon as it is applied"),
             (f"{command} retry {where}", "try the same revision again"),
         ]
     if r.phase == "Parked":
         return [(f"kubectl scale md {where} --replicas 1", "let it serve again")]
+    if r.probation:
+        return [(f"{command} undo {where}", f"bring revision {r.probation.previous} back, without a trial")]
     if not r.on_trial or r.going_back or r.promoting:
         return []
+    return _steering(r, command, where)
+
+
+def _steering(r: Reading, command: str, where: str) -> list[tuple[str, str]]:
+    """What can be asked for in the middle of a trial."""
+    last = r.step == len(r.steps) - 1
     out = []
-    if overlay == "AwaitingApproval":
-        out.append((f"{command} approve {where}", "pass this gate"))
+    if r.overlay and r.overlay.kind == "AwaitingApproval":
+        flips = ": all traffic moves to it" if last and r.exposed else ""
+        out.append((f"{command} approve {where}", f"pass this gate{flips}"))
     if r.paused:
         out.append((f"{command} resume {where}", "let it go on"))
-    if r.phase == "Canary" and not r.paused and not r.promote_asked:
-        out.append((f"{command} promote {where}", "skip to the last step; acceptance is judged as always"))
-    if not r.paused:
+    else:
+        if phase(r.phase).exposed and not last and not r.promote_asked:
+            out.append((f"{command} promote {where}", "skip to the last step; acceptance is judged as always"))
         out.append((f"{command} pause {where}", "stop advancing"))
     return [*out, (f"{command} abort {where}", "send it back" if r.stable else "give it up")]
-
-
-def _until(at: datetime, now: datetime) -> str:
-    return f"in {span(at - now)}" if at > now else "now"

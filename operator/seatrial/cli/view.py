@@ -11,17 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
 from rich.padding import Padding
-from rich.segment import Segment
-from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from seatrial.cli.bar import Bar
+from seatrial.cli.phases import phase
 from seatrial.cli.reading import CheckView, Reading, RevisionView, Tally, TrialView
 from seatrial.cli.story import (
-    DECIDED_BADLY,
-    Wait,
     ago,
     headline,
     next_steps,
@@ -30,21 +27,10 @@ from seatrial.cli.story import (
     sentence,
     share,
     span,
-    waits_for,
 )
+from seatrial.cli.waits import Wait, waits_for
+from seatrial.cli.way import way
 
-PHASE_STYLES = {
-    "Pending": "dim",
-    "Preparing": "blue",
-    "Canary": "cyan",
-    "Promoting": "green",
-    "Stable": "green",
-    "RollingBack": "red",
-    "RolledBack": "red",
-    "Failed": "red",
-    "Suspended": "yellow",
-    "Parked": "dim",
-}
 MARKS = {
     "Pass": ("✔", "green"),
     "Fail": ("✘", "bold red"),
@@ -59,34 +45,21 @@ OUTCOMES = {
     "Failed": ("✘", "red"),
     "Superseded": ("–", "dim"),
 }
-ROLES = {"candidate": "cyan", "stable": "green"}
+ROLES = {"candidate": "cyan", "stable": "green", "previous": "blue"}
+PROBATIONS = {
+    "Pass": ("passed its probation", "green"),
+    "Undecided": ("its probation ended undecided", "yellow"),
+    "CutShort": ("its probation was cut short", "yellow"),
+    "Fail": ("taken back on probation", "red"),
+}
+WAITING = {"Paused": "⏸ ", "AwaitingApproval": "⚑ ", "Blocked": "■ ", "Frozen": "❄ "}
+"""Marks of what a trial waits for."""
 QUIET = ("pods", "gateway")
 """What is waited for without anybody having to do anything; time and checks are drawn in their own way."""
 NARROW = 76
 """Columns below which columns that only help are left out."""
 WIDE = 150
 """Columns from which a check's sentence stands beside its numbers."""
-
-
-class Bar:
-    """A share of the whole: confirmed as full blocks, and what is wanted beyond it, or still held, as shade."""
-
-    def __init__(self, confirmed: float, wanted: float, style: str, *, width: int | None = None) -> None:
-        self.confirmed, self.wanted, self.style, self.width = confirmed, wanted, style, width
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw at the width that is there."""
-        width = min(options.max_width, self.width or options.max_width)
-        low, high = sorted((self.confirmed, self.wanted))
-        full = _cells(low, width)
-        upto = max(full, _cells(high, width))
-        yield Segment("█" * full, Style.parse(self.style))
-        yield Segment("▒" * (upto - full), Style.parse(self.style))
-        yield Segment("·" * (width - upto), Style.parse("dim"))
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """As wide as there is room for, ten columns at least."""
-        return Measurement(min(10, options.max_width), min(self.width or options.max_width, options.max_width))
 
 
 def live(obj: Mapping[str, Any], now: datetime, *, command: str = "seatrial") -> RenderableType:
@@ -135,19 +108,23 @@ def _live(r: Reading, now: datetime, command: str, width: int) -> list[Renderabl
     parts: list[RenderableType] = [_title(r, now), Text(_capital(headline(r)) + ".")]
     if r.url:
         parts.append(Text(r.url, style="dim underline"))
+    if r.previewed:
+        parts.append(_preview(r))
     if r.revisions:
         parts += [Text(), _revisions(r, width)]
-    if r.on_trial and r.phase in ("Preparing", "Canary", "Promoting"):
-        parts += [Text(), _voyage(r, now, width)]
+    if phase(r.phase).way and (r.on_trial or r.probation):
+        parts += [Text(), way(r, now, width)]
+    if r.probation and r.probation.kept:
+        parts.append(_fold(("↩ ", Text(r.probation.kept)), mark="blue"))
     waits = waits_for(r, now)
     parts += [_fold(("◌ ", Text(f"waits for {wait.text}")), mark="cyan") for wait in waits if wait.kind in QUIET]
     if r.preflight:
         parts += [Text(), _fold(_preflight(r))]
-    if (r.on_trial or r.phase in DECIDED_BADLY) and _judged(r):
+    if (r.on_trial or r.probation or phase(r.phase).badly) and _judged(r):
         parts += [Text(), _checks(r, width)]
     parts += _decision(r)
     parts += _attention(r, waits, command, width)
-    if not r.on_trial and r.history and r.phase not in DECIDED_BADLY:
+    if not r.on_trial and r.history and not phase(r.phase).badly:
         parts += [Text(), _past(r, now)]
     return parts
 
@@ -160,8 +137,8 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
     if back:
         title = Text.assemble(("Sent back because", "bold"), (f"  {ago(r.rejected_at, now)}", "dim"))
         parts += [Text(), title, _fold(("  ", Text(back)))]
-    elif _decision(r):
-        parts += [Text(), Text("Latest decision", style="bold"), _fold(("  ", Text(r.message)))]
+    elif _news(r):
+        parts += [Text(), Text("Latest decision", style="bold"), _fold(("  ", Text(_news(r))))]
     waits = waits_for(r, now)
     if waits:
         parts += [Text(), Text("It waits for", style="bold"), *(_fold(("  • ", Text(wait.text))) for wait in waits)]
@@ -169,12 +146,15 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
         mark, sentences = _preflight(r)
         parts += [Text(), Text("Recorded requests", style="bold"), _fold((f"  {mark}", sentences))]
     if _judged(r):
-        title = Text("Checks" if r.on_trial else "Checks of the last trial", style="bold")
+        title = Text("Checks" if r.on_trial or r.probation else "Checks of the last trial", style="bold")
         parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
     steps = next_steps(r, command)
-    if steps or r.on_trial:
+    under_way = r.on_trial or r.probation is not None
+    if r.probation and r.probation.kept:
+        parts += [Text(), Text("Going back", style="bold"), _fold(("  ", Text(r.probation.kept)))]
+    if steps or under_way:
         parts += [Text(), Text("What you can do", style="bold")]
-        if r.on_trial and not any(wait.kind in ("operator", "person") for wait in waits):
+        if under_way and not any(wait.kind in ("operator", "person") for wait in waits):
             parts.append(Text("  Nothing has to be done: it goes on by itself."))
         parts.append(_hints(steps, width))
     return parts
@@ -185,15 +165,22 @@ def _decision(r: Reading) -> list[RenderableType]:
     back = _back(r)
     if back:
         return [Text(), _fold(("✘ ", Text(back, style="red")), mark="bold red")]
-    said = {headline(r), r.overlay.message if r.overlay else "", r.stalled.message if r.stalled else ""}
-    said.add("; ".join(check.message for check in r.checks if check.message))
-    if r.message and r.message.rstrip(".") not in said and r.phase not in {"Suspended", "Parked"}:
-        return [Text(), _fold(("→ ", Text(r.message)), mark="dim")]
-    return []
+    news = _news(r)
+    return [Text(), _fold(("→ ", Text(news)), mark="dim")] if news else []
+
+
+def _news(r: Reading) -> str:
+    """What the latest decision says beyond the rest of the picture."""
+    said = {"", headline(r), r.overlay.message if r.overlay else "", r.stalled.message if r.stalled else ""}
+    if r.probation and r.probation.until:
+        said.add(f"revision {r.stable} serves, on probation until {r.probation.until:%Y-%m-%d %H:%M:%S} UTC")
+    verdicts = "; ".join(check.message for check in r.checks if check.message)
+    message = r.message.removesuffix(verdicts).rstrip(": ") if verdicts else r.message
+    return "" if message.rstrip(".") in said or r.phase in {"Suspended", "Parked"} else message
 
 
 def _back(r: Reading) -> str:
-    back = r.back_message or (r.rejected_why if r.phase in DECIDED_BADLY else "")
+    back = r.back_message or (r.rejected_why if phase(r.phase).badly else "")
     return r.message if back and back in r.message else back
 
 
@@ -207,8 +194,22 @@ def _past(r: Reading, now: datetime) -> RenderableType:
     for trial in r.history[:3]:
         mark, style = OUTCOMES.get(trial.outcome, ("?", "dim"))
         row = (Text(f"{mark} {trial.outcome}", style=style), Text(trial.model_version or trial.revision))
-        grid.add_row(*row, Text(ago(trial.ended, now)), Text(trial.message))
+        probation = _probation(trial).append("; " if trial.probation else "")
+        grid.add_row(*row, Text(ago(trial.ended, now)), probation.append(trial.message, style="dim"))
     return grid
+
+
+def _probation(trial: TrialView) -> Text:
+    """How the probation after a promotion ended."""
+    said, style = PROBATIONS.get(trial.probation, (f"probation: {trial.probation}", "dim"))
+    return Text(said if trial.probation else "", style=style)
+
+
+def _preview(r: Reading) -> Text:
+    """How to reach the candidate on purpose."""
+    where = f"{r.name}-preview.{r.namespace}" if r.namespace else f"{r.name}-preview"
+    header = f", header {r.preview_header}: candidate" if r.preview_header else ""
+    return Text(f"preview: Service {where}{header}", style="dim")
 
 
 def _title(r: Reading, now: datetime) -> RenderableType:
@@ -216,8 +217,10 @@ def _title(r: Reading, now: datetime) -> RenderableType:
     grid.add_column(no_wrap=True, overflow="ellipsis")
     grid.add_column(justify="right", no_wrap=True)
     left = Text.assemble((r.name, "bold"), (f"  {r.namespace}" if r.namespace else "", "dim"))
-    style = PHASE_STYLES.get(r.phase, "dim")
-    right = Text(f" {r.phase} ", style=f"reverse {style}")
+    style = phase(r.phase).colour
+    right = Text.assemble(
+        (f" {r.phase} ", f"reverse {style}")
+    )  # a style of the whole text would colour its padding too
     overlay = place(r).partition(", ")[2]
     if overlay:
         right.append(" ").append(f" {overlay} ", style="reverse yellow")
@@ -244,52 +247,18 @@ def _revisions(r: Reading, width: int) -> RenderableType:
             cells.append(Text(revision.model_version, style="dim"))
         ready_style = "" if revision.ready >= revision.replicas else "yellow"
         cells.append(Text(f"{revision.ready}/{revision.replicas} ready", style=ready_style))
-        cells.append(Bar(revision.confirmed, revision.wanted, style))
+        cells.append(Bar(revision.confirmed, revision.wanted, style, copied=revision.copied))
         cells.append(_weight(revision))
         grid.add_row(*cells)
     return grid
 
 
 def _weight(revision: RevisionView) -> Text:
+    if revision.copied and not revision.wanted and not revision.confirmed:
+        return Text(f"{revision.copied} % copied", style="bold")
     if revision.wanted == revision.confirmed:
         return Text(f"{share(revision.confirmed)} %", style="bold" if revision.confirmed else "dim")
     return Text.assemble((f"{share(revision.confirmed)} %", "bold"), (f" → {share(revision.wanted)} %", "dim"))
-
-
-def _voyage(r: Reading, now: datetime, width: int) -> RenderableType:
-    """The steps as places on a way, and how long this one still takes."""
-    way = Text()
-    link = " ── " if width >= NARROW else " "
-    # A first revision has nothing to be compared with: it is ready, and then it serves.
-    names = ["ready", *(f"{step.weight} %" for step in r.steps if r.stable), "stable"]
-    here = len(names) - 1 if r.promoting else 0 if not r.exposed else r.step + 1
-    gates = {index + 1: step.approval for index, step in enumerate(r.steps) if step.approval}
-    for index, name in enumerate(names):
-        if index:
-            way.append(link, style="dim")
-        mark, style = ("✔", "green") if index < here else ("●", "bold cyan") if index == here else ("○", "dim")
-        way.append(f"{mark} {name}", style=style)
-        if index in gates and index >= here:
-            way.append(" ⚑", style="yellow")
-    way.no_wrap = len(way) <= width
-    if r.phase != "Canary" or r.step_confirmed is None:
-        return way
-    minimum, left = r.steps[r.step].minimum, r.left(now)
-    total = minimum.total_seconds()
-    done = 100.0 if not total else 100 * (1 - left.total_seconds() / total)
-    clock = Table.grid(padding=(0, 2, 0, 0))
-    clock.add_column(width=min(30, max(10, width - 46)))
-    clock.add_column()
-    if left:
-        note = Text(f"{span(left)} left of at least {span(minimum)}", style="yellow" if r.clock_stands else "")
-        if r.clock_stands:
-            note.append(", the clock stands still")
-    else:
-        note = Text(f"the time is over ({span(minimum)}), ")
-        open_checks = [check.name for check in r.checks if check.outcome != "Pass"]
-        note.append(f"waiting for {', '.join(open_checks)}" if open_checks else "all checks pass")
-    clock.add_row(Bar(done, done, "cyan"), note)
-    return Group(way, clock)
 
 
 def _judged(r: Reading) -> bool:
@@ -305,8 +274,9 @@ def _checks(r: Reading, width: int) -> RenderableType:
     counted = [check for check in r.checks if check.candidate and check.stable]
     arms = bool(counted) or any(check.value for check in r.checks)
     if arms:
-        table.add_column("CANDIDATE", no_wrap=True, justify="right")
-        table.add_column("STABLE", no_wrap=True, justify="right")
+        kept = r.probation is not None
+        for side in ("ACCEPTED", "BEFORE") if kept else ("CANDIDATE", "STABLE"):
+            table.add_column(side, no_wrap=True, justify="right")
     long = width >= WIDE
     if long:
         table.add_column("", ratio=1)
@@ -361,14 +331,14 @@ def _check_line(check: CheckView, now: datetime) -> tuple[str, Text]:
 def _attention(r: Reading, waits: list[Wait], command: str, width: int) -> list[RenderableType]:
     """What does not go on by itself, and what a person can do about it."""
     overlay = r.overlay
-    mark = {"Paused": "⏸ ", "AwaitingApproval": "⚑ ", "Blocked": "■ "}.get(overlay.kind, "◌ ") if overlay else "◌ "
+    mark = WAITING.get(overlay.kind if overlay else "Paused" if r.paused else "", "◌ ")
     parts: list[RenderableType] = [
         _fold((mark, Text(_capital(wait.text), style="yellow")), mark="yellow")
         for wait in waits
         if wait.kind in ("operator", "person")
     ]
     steps = next_steps(r, command)
-    if steps and (parts or r.phase in DECIDED_BADLY or r.phase in ("Suspended", "Parked")):
+    if steps and (parts or not r.on_trial):
         parts.append(_hints(steps, width))
     return [Text(), *parts] if parts else []
 
@@ -394,6 +364,8 @@ def _trial(trial: TrialView, now: datetime) -> list[RenderableType]:
     if trial.ended:
         took = f", took {span(trial.ended - trial.started)}" if trial.started else ""
         head.append(f"  {ago(trial.ended, now)}{took}", style="dim")
+    if trial.probation:
+        head.append(", ", style="dim").append(_probation(trial))
     parts: list[RenderableType] = [head, _fold(("  ", Text(trial.message)))]
     if trial.training_data:
         parts.append(_fold(("  ", Text(f"trained on {trial.training_data}", style="dim"))))
@@ -413,18 +385,10 @@ def _fold(line: tuple[str, Text], *, mark: str = "") -> RenderableType:
 
 
 def _phase(r: Reading) -> Text:
-    return Text(place(r), style=f"bold {PHASE_STYLES.get(r.phase, 'dim')}")
+    return Text(place(r), style=f"bold {phase(r.phase).colour}")
 
 
 def _capital(text: str) -> str:
     """A sentence's first letter; names of fields and commands keep theirs."""
     first = text.partition(" ")[0]
     return text if "." in first or "/" in first else text[:1].upper() + text[1:]
-
-
-def _cells(percent: float, width: int) -> int:
-    """Whole cells for a share; anything above nothing shows as one cell, anything below all leaves one."""
-    cells = round(width * max(0.0, min(100.0, percent)) / 100)
-    if percent > 0:
-        cells = max(1, cells)
-    return min(cells, width - 1) if percent < 100 else width

@@ -13,8 +13,9 @@ from typing import TextIO
 from seatrial.cli import lines
 from seatrial.cli.access import Cluster, HttpError, Object
 from seatrial.cli.errors import NOT_FOUND, NOT_YET, OK, SENT_BACK, CliError
+from seatrial.cli.phases import phase
 from seatrial.cli.reading import Reading
-from seatrial.cli.story import DECIDED_BADLY, DECIDED_WELL, headline, place, span
+from seatrial.cli.story import headline, place, span
 
 RECONNECT = 1.0
 """Seconds before a broken watch is begun anew."""
@@ -193,9 +194,9 @@ def verdict(r: Reading, wanted: str) -> tuple[int, str] | None:
     if r.behind or not r.told:
         return None
     sentence = f"{r.name} is {place(r)}: {r.message or headline(r)}"
-    if r.phase in DECIDED_BADLY:
+    if phase(r.phase).badly:
         return (OK if wanted == "rolledback" else SENT_BACK), sentence
-    if r.phase in DECIDED_WELL and not r.stalled:
+    if phase(r.phase).well and not r.stalled and not r.kept_waiting:
         return (SENT_BACK if wanted == "rolledback" else OK), sentence
     return None
 

@@ -1,0 +1,111 @@
+"""What is allowed and regretted later. A new hint is an item of `HINTS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial.api.base import GROUP, parse_duration
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One thing to know of a resource that is not refused."""
+
+    at: str
+    """Where it is looked for, lists as `[]`."""
+    blame: str
+    """The field that would be changed, seen from there."""
+    applies: Callable[[Mapping[str, Any]], bool]
+    """Whether it is to be said; an object with another form may raise LookupError, TypeError or ValueError."""
+    message: str
+    """The sentence; `{field}` is a field of what was found."""
+
+    def holds(self, found: object) -> bool:
+        """Whether it is to be said of what was found there. What is malformed has its own finding."""
+        try:
+            return isinstance(found, Mapping) and self.applies(found)
+        except (LookupError, TypeError, ValueError):
+            return False
+
+
+def _records_for_no_version(spec: Mapping[str, Any]) -> bool:
+    return "preflight" in spec and isinstance(spec["model"], Mapping) and "version" not in spec["model"]
+
+
+def _ends_with_a_shadow(strategy: Mapping[str, Any]) -> bool:
+    return "shadow" in strategy["stages"][-1]
+
+
+def _flips_unseen(spec: Mapping[str, Any]) -> bool:
+    return "preview" not in spec["traffic"] and any("blueGreen" in stage for stage in spec["strategy"]["stages"])
+
+
+def _starts_anew(probation: Mapping[str, Any]) -> bool:
+    return probation["keep"] == "None" and bool(parse_duration(probation["duration"]))
+
+
+def _has(name: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda found: name in found
+
+
+HINTS: tuple[Hint, ...] = (
+    *(
+        Hint(
+            at="metadata.annotations",
+            blame=f".{name}",
+            applies=_has(name),
+            message=(
+                f"{name} is about the object in the cluster, who asked for what there and who changed it: remove it "
+                "from the file, which would speak for others and is refused where the chart's policies are installed"
+            ),
+        )
+        for name in (f"{GROUP}/commands", f"{GROUP}/spec-by")
+    ),
+    Hint(
+        at="spec.template.spec.containers[]",
+        blame=".image",
+        applies=lambda container: isinstance(container["image"], str) and "@sha256:" not in container["image"],
+        message=(
+            "{image} can be moved to another image, and a trial in which pods of one revision run different images is "
+            "void: pin it by digest (NAME@sha256:…)"
+        ),
+    ),
+    Hint(
+        at="spec",
+        blame=".model.version",
+        applies=_records_for_no_version,
+        message=(
+            "recorded requests belong to one version of a model, and without a version nothing can tell whether these "
+            "belong to this one: set spec.model.version"
+        ),
+    ),
+    Hint(
+        at="spec.strategy",
+        blame=".stages",
+        applies=_ends_with_a_shadow,
+        message=(
+            "the last stage is a shadow: once it has passed, all traffic moves at once, and no user has met the "
+            "candidate before; add a canary after it to move them step by step"
+        ),
+    ),
+    Hint(
+        at="spec",
+        blame=".traffic.preview",
+        applies=_flips_unseen,
+        message=(
+            "blueGreen waits in full size for somebody to look at the candidate, and there is no address to look at: "
+            "set traffic.preview"
+        ),
+    ),
+    Hint(
+        at="spec.strategy.probation",
+        blame=".keep",
+        applies=_starts_anew,
+        message=(
+            "no pod of the revision before is kept, so going back takes as long as its pods need to start and load the "
+            "model: set keep to Warm or Full to return sooner"
+        ),
+    ),
+)
