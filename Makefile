@@ -33,6 +33,14 @@ test: lint ## Everything: check, a real API server, a real cluster (minutes; the
 	$(SAY) 'all tests: without a cluster, then a real API server, then a local cluster'
 	@$(BIN)/pytest $(ARGS)
 
+# How long the soak sails, and the first of its voyages.
+DURATION ?= 1h
+SEED ?= 7
+
+.PHONY: soak
+soak: venv ## Trials in foul weather until the time is over, every fault at every transition (SEED=7 DURATION=1h)
+	@PYTHONPATH=operator $(BIN)/python -m tests.weather --seed $(SEED) --duration $(DURATION)
+
 .PHONY: lint
 lint: venv ## Style, types and layers
 	$(SAY) 'ruff'

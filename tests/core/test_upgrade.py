@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
 from seatrial.api.status import Phase
-from seatrial.build import deployment
-from seatrial.core import assemble
 from seatrial.core.state import Manifest
 from tests.sim.invariants import Invariants
+from tests.sim.upgrade import upgraded
 from tests.sim.world import World, settled
 
 
@@ -23,29 +20,6 @@ def templates(world: World) -> dict[str, Manifest]:
     return {ref.name: obj["spec"]["template"] for ref, obj in world.objects.items() if ref.kind == "Deployment"}
 
 
-def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next version: every builder puts out something else."""
-
-    def render(*args: Any, **options: Any) -> Manifest:
-        made = deployment.render(*args, **options)
-        made["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {"tcpSocket": {"port": 1}}
-        made["spec"]["progressDeadlineSeconds"] = 1
-        made["metadata"]["annotations"]["seatrial.dev/new"] = "yes"
-        return made
-
-    def changed(original: Any) -> Any:
-        def build(*args: Any, **options: Any) -> Manifest:
-            made: Manifest = original(*args, **options)
-            made["metadata"]["labels"] = {**made["metadata"]["labels"], "seatrial.dev/version": "next"}
-            return made
-
-        return build
-
-    monkeypatch.setattr(assemble, "render", render)
-    for name in ("record", "http_route", "revision_service", "model_service"):
-        monkeypatch.setattr(assemble, name, changed(getattr(assemble, name)))
-
-
 def serving() -> World:
     world = World()
     world.watchers.append(Invariants())
@@ -55,24 +29,24 @@ def serving() -> World:
     return world
 
 
-def test_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_rest() -> None:
     """At rest: the Deployment's generation stays, and so does its template."""
     world = serving()
     before, shape = generations(world), templates(world)
-    upgrade(monkeypatch)
+    world.renders = upgraded
     world._seen = None
     world.run(60)
     assert generations(world) == before
     assert templates(world) == shape
 
 
-def test_in_mid_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_mid_trial() -> None:
     """In mid-trial: neither Deployment's template moves, and the trial goes on to its end."""
     world = serving()
     new = world.image("fraud:v2")
     world.run(200, until=lambda w: w.status.weight == "25")
     shape = templates(world)
-    upgrade(monkeypatch)
+    world.renders = upgraded
     world._seen = None
     world.run(1)
     assert templates(world) == shape
@@ -83,11 +57,11 @@ def test_in_mid_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not world.lost
 
 
-def test_a_lost_record_is_made_again_from_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_record_is_made_again_from_what_runs() -> None:
     """Even then: what runs is what is recorded, not what this version would render."""
     world = serving()
     shape = templates(world)
-    upgrade(monkeypatch)
+    world.renders = upgraded
     for ref in [ref for ref in world.objects if ref.kind == "ControllerRevision"]:
         world.hand_delete(ref)
     world.run(30)

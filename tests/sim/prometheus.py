@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from seatrial.core.questions import (
     CounterQuestion,
@@ -24,6 +27,10 @@ from seatrial.core.questions import (
 )
 
 LOOKBACK = 60.0
+RETENTION = 7200.0
+"""How long samples are kept, in seconds; no question reaches further back."""
+SLOWNESS = 4.0
+"""Seconds that a slow answer takes."""
 Labels = tuple[tuple[str, str], ...]
 Predicate = Callable[[str], bool]
 
@@ -35,6 +42,13 @@ class Weather(StrEnum):
     DOWN = "down"
     EMPTY = "empty"
     NAN = "NaN"
+    SLOW = "slow"
+    """It answers, after `SLOWNESS`."""
+    TIMES_OUT = "times out"
+    STALE = "stale"
+    """It answers, and has scraped nothing since."""
+    PARTIAL = "partial"
+    """It answers with a part of the series, and says so in a warning, as Thanos does."""
 
 
 @dataclass
@@ -48,15 +62,25 @@ class SimPrometheus:
     value: float = 1.0
     """What a query check reads."""
     asked: int = 0
+    _trimmed: float = 0.0
+
+    def due(self, now: datetime) -> bool:
+        """Whether it is time for a scrape."""
+        return now.timestamp() - self.scraped >= self.interval
 
     def scrape(self, now: datetime, counters: Mapping[Labels, float]) -> None:
-        """Take a sample of every counter, when it is time."""
-        at = now.timestamp()
-        if at - self.scraped < self.interval:
+        """Take a sample of every counter."""
+        at = self.scraped = now.timestamp()
+        if self.weather is Weather.STALE:
             return
-        self.scraped = at
         for labels, value in counters.items():
             self.series.setdefault(labels, []).append((at, value))
+        if at - self._trimmed > RETENTION:
+            self._trimmed = at
+            for labels, samples in list(self.series.items()):
+                del samples[: bisect(samples, (at - RETENTION, math.inf))]
+                if not samples:
+                    del self.series[labels]
 
     def answer(self, questions: Iterable[MetricQuestion]) -> tuple[dict[str, MetricAnswer], float | None]:
         """Answers by key, and the scrape interval."""
@@ -69,25 +93,30 @@ class SimPrometheus:
     def _one(self, question: MetricQuestion) -> MetricAnswer:
         if self.weather is Weather.DOWN:
             return Failure("Prometheus at http://prometheus:9090 refuses the connection")
+        if self.weather is Weather.TIMES_OUT:
+            return Failure("Prometheus at http://prometheus:9090 did not answer within 10 s")
         empty = self.weather in (Weather.EMPTY, Weather.NAN)
+        warnings = ("partial response: store thanos-1 is down",) if self.weather is Weather.PARTIAL else ()
         match question:
             case InstantQuestion():
                 if empty:
                     return NoData("empty vector")
-                return Value(self.value)
+                return Value(self.value, warnings)
             case ExistsQuestion(selector=selector):
                 found = [] if empty else list(self._matching(selector))
                 return Found(len(found)) if found else Missing(("nearest_name",))
             case CounterQuestion(selector=selector, start=start, end=end):
-                if empty:
+                if self.weather is Weather.EMPTY:
                     return Counters(())
-                first, last = start.timestamp() - LOOKBACK, end.timestamp()
+                first, last = (start.timestamp() - LOOKBACK, math.inf), (end.timestamp(), math.inf)
                 out = []
                 for labels in self._matching(selector):
-                    inside = tuple(s for s in self.series[labels] if first < s[0] <= last)
-                    if inside:
+                    samples = self.series[labels] if self.weather is not Weather.NAN else []
+                    inside = tuple(samples[bisect(samples, first) : bisect(samples, last)])
+                    if inside or self.weather is Weather.NAN:
+                        # Samples that are no number are left out, and their series stays (metrics/source.py).
                         out.append(Series(dict(labels), inside))
-                return Counters(tuple(out))
+                return Counters(tuple(out[::2] if warnings else out), warnings)
 
     def _matching(self, selector: str) -> Iterable[Labels]:
         matchers = parse_selector(selector)
@@ -97,6 +126,7 @@ class SimPrometheus:
                 yield labels
 
 
+@lru_cache(maxsize=4096)
 def parse_selector(selector: str) -> list[tuple[str, Predicate]]:
     """(label, predicate) pairs of a vector selector without a range; its name is a label as well."""
     found = re.fullmatch(r"\s*([a-zA-Z_:][\w:]*)?\s*(?:\{(.*)\})?\s*", selector, re.DOTALL)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from seatrial.api.status import PARTS, Status, Written
@@ -28,6 +29,7 @@ from seatrial.build.names import (
 )
 from seatrial.build.overlay import owned
 from seatrial.build.revision import revision
+from seatrial.cluster.ledger import Ledger, Page
 from seatrial.cluster.parse import (
     parse_record,
     parse_route,
@@ -36,12 +38,14 @@ from seatrial.cluster.parse import (
     parse_workload,
 )
 from seatrial.core.commands import Action, Command, append, escape
-from seatrial.core.outcome import ApplyOutcome
+from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
 from seatrial.core.state import Event, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
-from tests.sim.prometheus import Labels, SimPrometheus, Weather
+from tests.sim.chance import Draw, exact
+from tests.sim.prometheus import SLOWNESS, Labels, SimPrometheus, Weather
+from tests.sim.upgrade import Version, older
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NAMESPACE, NAME = "models", "fraud"
@@ -49,6 +53,39 @@ ROUTE = f"httproute/{NAMESPACE}/{NAME}"
 EDGES_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000)
 GONE = timedelta(seconds=8)
 """How long a leaving pod goes on answering: its preStop sleep."""
+
+
+class Moment(StrEnum):
+    """Where in a pass something can happen to it: `World.at` is asked at each."""
+
+    DECIDED = "decided"
+    """The plan is made, nothing of it is written."""
+    WRITE = "write"
+    """One object is about to be written."""
+    APPLIED = "applied"
+    """All objects are written, the status is not."""
+    STORED = "stored"
+    """The status is stored, its events are not posted."""
+
+
+class PassEnds(Exception):  # noqa: N818 - what happens to a pass
+    """The pass ends here. `after`: seconds until the next one."""
+
+    def __init__(self, after: float = 1.0, *, died: bool = False, stored: bool = False) -> None:
+        super().__init__()
+        self.after = after
+        self.died = died
+        """The operator died: what it had in memory is gone."""
+        self.stored = stored
+        """The write it was about to make is carried out all the same, only the answer is lost."""
+
+
+class WriteFails(Exception):  # noqa: N818 - as above
+    """The API server does not take this object now."""
+
+    def __init__(self, message: str, *, stored: bool = False) -> None:
+        super().__init__(message)
+        self.stored = stored
 
 
 @dataclass
@@ -181,8 +218,11 @@ def base_spec(**changes: Any) -> dict[str, Any]:
 class World:
     """Everything there is, at `now`. `step()` lets a second pass and everybody do their work."""
 
-    def __init__(self, *, rate: float = 200.0, seed: int = 1, spec: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, rate: float = 200.0, seed: int = 1, spec: dict[str, Any] | None = None, draw: Draw = exact
+    ) -> None:
         self.random = random.Random(seed)
+        self._draw = draw
         self.now = START
         self.rate = rate
         self.resource: Manifest = {
@@ -227,14 +267,25 @@ class World:
         self.status_writes = 0
         self.wake_at: datetime | None = START
         self.operator_up = True
-        self.conflict_next = False
-        self.crash_after_apply = False
+        self.at: Callable[[World, Moment, Plan], None] = lambda _world, _moment, _plan: None
+        """Asked at each moment of a pass; may do anything to the world, or raise `PassEnds` or `WriteFails`."""
+        self.ledger = Ledger()
+        """What the operator's process remembers."""
+        self.skew = timedelta(0)
+        """How far the operator's clock is ahead of everybody else's."""
+        self.plan_twice = 1
+        """Every how many passes the plan is made a second time, to see that it is the same."""
+        self.renders: Version = older
+        """The version of the operator."""
+        self._passes = 0
         self.watchers: list[Callable[[World, Plan], None]] = []
         self.open = False
         """Clients begin once the address works."""
         self._serial = 0
         self._carry = 0.0
         self._seen: object = None
+        self._templates: dict[str, str] = {}
+        self._tallies: dict[str, list[int]] = {}
         self._parsed: tuple[Manifest, Status] | None = None
 
     # -- people ---------------------------------------------------------------------------------------------------
@@ -318,15 +369,21 @@ class World:
 
     def step(self, seconds: float = 1.0) -> None:
         """One second: pods, gateway, proxies, clients, Prometheus, operator."""
-        self.now += timedelta(seconds=seconds)
-        self._deployments()
-        self._gateway()
-        self._clients(seconds)
-        self.prometheus.scrape(self.now, self.counters)
+        self._others(seconds)
         if self.operator_up:
             for _ in range(8):
                 if not self._due() or not self.reconcile():
                     break
+
+    def _others(self, seconds: float) -> None:
+        """Time passes for everybody but the operator."""
+        self.now += timedelta(seconds=seconds)
+        self._deployments()
+        self._gateway()
+        self._clients(seconds)
+        if self.prometheus.due(self.now):
+            self._show_counters()
+            self.prometheus.scrape(self.now, self.counters)
 
     def _due(self) -> bool:
         picture = self._picture()
@@ -334,6 +391,17 @@ class World:
             self._seen = picture
             return True
         return self.wake_at is not None and self.now >= self.wake_at
+
+    @property
+    def generation(self) -> int:
+        """The generation of the spec."""
+        return int(self.resource["metadata"]["generation"])
+
+    @property
+    def quiet(self) -> bool:
+        """Every proxy has the route as it is."""
+        route = self.objects.get(Ref("HTTPRoute", NAME))
+        return all(proxy == (None if route is None else route["spec"]) for proxy in self.proxies)
 
     def _picture(self) -> object:
         pods = tuple(
@@ -356,7 +424,7 @@ class World:
             name = obj["metadata"]["labels"][REVISION_LABEL]
             wanted.add(name)
             image = obj["spec"]["template"]["spec"]["containers"][0]["image"]
-            template = fingerprint({"kind": "x", "spec": obj["spec"]["template"]})[:8]
+            template = self.template(obj)
             mine = [pod for pod in self.pods if pod.revision == name and pod.gone_at is None]
             fresh = [pod for pod in mine if pod.template == template]
             stale = [pod for pod in mine if pod.template != template]
@@ -374,6 +442,13 @@ class World:
         for pod in self.pods:
             if pod.revision not in wanted and pod.gone_at is None:
                 pod.gone_at = self.now + GONE
+
+    def template(self, deployment: Manifest) -> str:
+        """A short hash of a Deployment's pod template."""
+        version = deployment["metadata"]["resourceVersion"]
+        if version not in self._templates:
+            self._templates[version] = fingerprint({"kind": "x", "spec": deployment["spec"]["template"]})[:8]
+        return self._templates[version]
 
     def kill_pods(self, name: str) -> None:
         """All pods of a revision die at once and are made anew."""
@@ -400,14 +475,6 @@ class World:
         shown = None if route is None else route["spec"]
         if not self._route_changes or self._route_changes[-1][1] != shown:
             self._route_changes.append((self.now, copy.deepcopy(shown)))
-        for position in range(2):
-            if shown is not None:
-                self._proof(f"rule/0/backend/{position}")
-        if shown is not None and shown["rules"][0].get("filters"):
-            self._proof("rule/0-mirror-0")
-        for pod in self.pods:
-            own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
-            self.counters[tuple(sorted(own.items()))] = 1
         for index, lag in enumerate(self.proxy_lag):
             known = [spec for at, spec in self._route_changes if (self.now - at).total_seconds() >= lag]
             before = self.proxies[index]
@@ -496,11 +563,22 @@ class World:
         self._count(cluster, count, errors=errors, slow=slow)
 
     def _binomial(self, count: int, share: float) -> int:
-        if share <= 0 or count == 0:
-            return 0
-        if share >= 1:
-            return count
-        return sum(self.random.random() < share for _ in range(count))
+        return self._draw(self.random, count, share)
+
+    def _show_counters(self) -> None:
+        """Bring the counters that Prometheus scrapes up to date."""
+        route = self.objects.get(Ref("HTTPRoute", NAME))
+        if route is not None:
+            for position in range(2):
+                self._proof(f"rule/0/backend/{position}")
+            if route["spec"]["rules"][0].get("filters"):
+                self._proof("rule/0-mirror-0")
+        for pod in self.pods:
+            own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
+            self.counters[tuple(sorted(own.items()))] = 1
+        for cluster, (count, errors, slow) in self._tallies.items():
+            self._add(cluster, count, errors=errors, slow=slow)
+        self._tallies.clear()
 
     def _proof(self, cluster: str) -> None:
         """What a scraped proxy shows of a cluster before any request."""
@@ -513,6 +591,11 @@ class World:
         self.counters[tuple(sorted(labels.items()))] = 1
 
     def _count(self, cluster: str, count: int, *, errors: int, slow: int) -> None:
+        tally = self._tallies.setdefault(cluster, [0, 0, 0])
+        for index, more in enumerate((count, errors, slow)):
+            tally[index] += more
+
+    def _add(self, cluster: str, count: int, *, errors: int, slow: int) -> None:
         base = (("envoy_cluster_name", cluster), ("namespace", "envoy-gateway-system"), ("pod", "envoy-0"))
 
         def add(metric: str, value: float, **labels: str) -> None:
@@ -537,7 +620,7 @@ class World:
         metadata = self.resource["metadata"]
         spec, invalid = parse_spec(self.resource["spec"])
         status = self.status
-        written = {entry.ref: entry for entry in status.written}
+        written = self._page().latest(status.written)
         pods = [pod.manifest(self.now, self.behaviour(pod.image)) for pod in self.pods]
         workloads, records, services, route = {}, {}, {}, None
         for ref, obj in self.objects.items():
@@ -587,6 +670,8 @@ class World:
         )
 
     def answers(self, questions: Questions) -> Answers:
+        if questions.metrics and self.prometheus.weather is Weather.SLOW:
+            self._others(SLOWNESS)
         metrics, scrape = self.prometheus.answer(questions.metrics)
         dry_run = DryRunAnswer(refused=self.template_refused) if questions.dry_run else None
         preflight = None
@@ -600,61 +685,141 @@ class World:
             )
         return Answers(metrics=metrics, dry_run=dry_run, preflight=preflight, scrape_interval=scrape)
 
+    @property
+    def clock(self) -> datetime:
+        """The operator's clock."""
+        return self.now + self.skew
+
+    def kill_operator(self) -> None:
+        """The operator's process ends, and another one starts at once: only status is left."""
+        self.ledger = Ledger()
+        self.wake_at = self.now
+        self._seen = None
+
+    def delete_resource(self) -> None:
+        """`kubectl delete`, and the same manifest applied again: everything of ours goes with the old one."""
+        self._serial += 1
+        self.objects.clear()
+        self.open, self.proxies, self._route_changes = False, [None, None, None], []
+        self.resource = copy.deepcopy(self.resource)
+        self.resource["metadata"] |= {"uid": f"uid-{self._serial}", "generation": 1, "annotations": {}}
+        self.resource["status"] = {}
+        self._seen = None
+        self.tell("kubectl: deleted, and applied again")
+
     def reconcile(self) -> bool:
         """One pass; True when it changed the picture."""
-        observed = self.observe()
-        questions = ask(observed, self.now, self.installation)
-        decided = plan(observed, self.answers(questions), self.now, self.installation)
-        again = plan(observed, self.answers(questions), self.now, self.installation)
-        assert decided == again, "the same inputs gave another plan"
+        try:
+            with self.renders():
+                return self._pass()
+        except PassEnds as end:
+            if end.died:
+                self.kill_operator()
+            self.wake_at = self.now + timedelta(seconds=end.after)
+            return False
+
+    def nested(self, act: Callable[[], object]) -> None:
+        """Something happens to which nothing happens."""
+        at, self.at = self.at, lambda _world, _moment, _plan: None
+        try:
+            act()
+        finally:
+            self.at = at
+
+    def _pass(self) -> bool:
+        observed, now, seen = self.observe(), self.clock, self.resource
+        before, generation = seen["status"], seen["metadata"]["generation"]
+        versions = {ref: obj["metadata"]["resourceVersion"] for ref, obj in self.objects.items()}
+        questions = ask(observed, now, self.installation)
+        answers = self.answers(questions)
+        decided = plan(observed, answers, now, self.installation)
+        self._passes += 1
+        if self._passes % self.plan_twice == 0:
+            again = plan(observed, answers, now, self.installation)
+            assert decided == again, "the same inputs gave another plan"
         for watcher in self.watchers:
             watcher(self, decided)
-        if self.conflict_next:
-            self.conflict_next = False
-            self.wake_at = self.now + timedelta(seconds=1)
-            return False
-        outcome = self._apply(decided)
-        if self.crash_after_apply:
-            self.crash_after_apply = False
-            self.wake_at = self.now
-            return True
-        status = after_apply(decided, outcome, self.now)
+        self.at(self, Moment.DECIDED, decided)
+        outcome = self._apply(decided, versions, seen["metadata"]["uid"])
+        self.at(self, Moment.APPLIED, decided)
+        status = after_apply(decided, outcome, now)
         wire = status.wire()
-        if wire != self.resource["status"]:
+        if wire != before:
+            if self.resource is not seen or seen["status"] is not before:
+                raise PassEnds
+            if seen["metadata"]["generation"] != generation:
+                raise PassEnds
             self.resource["status"] = wire
             self.status_writes += 1
+            self.ledger.stored((NAMESPACE, NAME))
+            self.at(self, Moment.STORED, decided)
             for event in decided.events:
                 self.events.append(event)
                 self.tell(f"{event.reason}: {event.message}")
+        self.ledger.stored((NAMESPACE, NAME))
         self.wake_at = None if decided.wake_in is None else self.now + decided.wake_in
+        if outcome.failures:
+            self.wake_at = min(self.now + timedelta(seconds=1), self.wake_at or self.now + timedelta(seconds=1))
         return outcome.changed
 
-    def _apply(self, decided: Plan) -> ApplyOutcome:
-        before = {entry.ref: entry for entry in self.status.written}
-        written: dict[str, Written] = dict(before)
+    def _page(self) -> Page:
+        return self.ledger.page((NAMESPACE, NAME), self.resource["metadata"]["uid"])
+
+    def _apply(self, decided: Plan, versions: Mapping[Ref, str], uid: str) -> ApplyOutcome:
+        """Write what the plan says, as `cluster/apply.py` does: over what was seen, and over nothing newer."""
+        page = self.ledger.page((NAMESPACE, NAME), uid)
+        written = page.latest(self.status.written)
+        failures: list[ApplyFailure] = []
         changed = False
+
+        def put(ref: Ref, manifest: Mapping[str, Any], intent: str) -> None:
+            if self.objects.get(ref, {}).get("metadata", {}).get("resourceVersion") != versions.get(ref):
+                raise PassEnds  # 409: somebody wrote since we looked
+            if self.resource["metadata"]["uid"] != uid:
+                raise PassEnds  # the garbage collector takes what belongs to nobody
+            lost = None
+            try:
+                self.at(self, Moment.WRITE, decided)
+            except (PassEnds, WriteFails) as failure:
+                if not failure.stored:
+                    raise
+                lost = failure
+            self._store(ref, manifest)
+            if lost is not None:
+                raise lost
+            written[str(ref)] = page.written[str(ref)] = Written(
+                ref=str(ref), intent=intent, live=fingerprint(self.objects[ref])
+            )
+
         for manifest in decided.apply:
             ref = Ref(manifest["kind"], manifest["metadata"]["name"])
-            wanted = owned(manifest, owner_reference(NAME, self.resource["metadata"]["uid"]))
-            live = self.objects.get(ref)
-            intent = fingerprint(wanted)
-            entry = before.get(str(ref))
-            same = live is not None and entry is not None and entry.intent == intent
-            if not same or (live is not None and entry is not None and entry.live != fingerprint(live)):
-                self._store(ref, wanted)
-                changed = True
-            elif live is not None and ref.kind == "Deployment":
-                if live["spec"]["replicas"] != wanted["spec"]["replicas"]:
-                    self._store(ref, {**live, "spec": {**live["spec"], "replicas": wanted["spec"]["replicas"]}})
+            wanted = owned(manifest, owner_reference(NAME, uid))
+            live, entry, intent = self.objects.get(ref), written.get(str(ref)), fingerprint(wanted)
+            try:
+                if live is None or entry is None or entry.intent != intent or entry.live != fingerprint(live):
+                    put(ref, wanted, intent)
                     changed = True
-            written[str(ref)] = Written(ref=str(ref), intent=intent, live=fingerprint(self.objects[ref]))
-        for ref in decided.prune:
+                elif ref.kind == "Deployment" and live["spec"]["replicas"] != wanted["spec"]["replicas"]:
+                    put(ref, {**live, "spec": {**live["spec"], "replicas": wanted["spec"]["replicas"]}}, intent)
+                    changed = True
+            except WriteFails as failure:
+                failures.append(ApplyFailure(ref, "error", str(failure)))
+        for ref in decided.prune if not failures else ():
+            try:
+                self.at(self, Moment.WRITE, decided)
+            except WriteFails as failure:
+                if failure.stored:
+                    self.objects.pop(ref, None)
+                failures.append(ApplyFailure(ref, "error", str(failure)))
+                break
             changed |= self.objects.pop(ref, None) is not None
             written.pop(str(ref), None)
+            page.forget(str(ref))
             self.writes += 1
         exist = {str(ref) for ref in self.objects}
         left = tuple(sorted((e for e in written.values() if e.ref in exist), key=lambda e: e.ref))
-        return ApplyOutcome(written=left, changed=changed)
+        page.written, page.complete = {entry.ref: entry for entry in left}, True
+        return ApplyOutcome(written=left, failures=tuple(failures), changed=changed)
 
     def _store(self, ref: Ref, manifest: Mapping[str, Any]) -> None:
         live = self.objects.get(ref)

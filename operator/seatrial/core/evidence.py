@@ -83,6 +83,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         now=p.now,
         interval=p.spec.analysis.interval,
         scrape_interval=scrape.total_seconds() if scrape is not None else None,
+        vacant=p.spec.traffic.drain,
     )
 
 

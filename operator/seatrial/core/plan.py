@@ -49,7 +49,7 @@ from seatrial.core.state import Installation, Observed, Plan, Ref, Workload
 from seatrial.core.traffic import (
     caught_up,
     drained,
-    highest,
+    found,
     occupy,
     read,
     step_towards,
@@ -159,6 +159,10 @@ def know_traffic(p: Pass, status: Status) -> Status:
     p.settled = reading.settled
     if reading.wait is not None:
         p.wake(reading.wait)
+    elif not reading.settled and p.observed.route is not None and p.observed.route.accepted:
+        # The status that went with our last write of the route was lost, or somebody edited it: the gateway has
+        # taken it already, so no event of it will have us look again.
+        p.wake(p.installation.dwell)
     if reading.status == status.traffic:
         return status
     return status.model_copy(update={"traffic": reading.status})
@@ -499,7 +503,7 @@ def route(p: Pass, status: Status) -> Status:
         shares[kept] = probation.share(p, status)
     for held in (traffic.slots.a, traffic.slots.b):
         if held is not None and held != status.stable and held not in shares and status.stable is not None:
-            most = highest(traffic, held)
+            most = min(weight_of(traffic, held, confirmed=False), found(p.observed.route, traffic, held))
             shares[held] = capacity.retreat(most, p.ready(status.stable), p.replicas, p.ready(held))
     if status.stable is not None:
         shares[status.stable] = PARTS - sum(shares.values())

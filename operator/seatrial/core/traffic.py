@@ -169,6 +169,17 @@ def occupy(traffic: TrafficStatus, revision: str) -> TrafficStatus | None:
     return traffic.model_copy(update={"slots": traffic.slots.model_copy(update={free: revision})})
 
 
+def found(route: Route | None, traffic: TrafficStatus, revision: str) -> int:
+    """A revision's weight in the route as it is, in parts; all of them where that cannot be told.
+
+    What goes back never rises above it, even where the status that told of its last fall was lost.
+    """
+    slot = slot_of(traffic.slots, revision)
+    if route is None or slot is None or len(route.backends) != len(SLOTS):
+        return PARTS
+    return route.backends[SLOTS.index(slot)].weight
+
+
 def caught_up(model: str, traffic: TrafficStatus, route: Route | None, falling: Mapping[str, int]) -> TrafficStatus:
     """The weights to go on from: those of the route, where it is further on a way down than status knows.
 

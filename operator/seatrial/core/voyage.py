@@ -26,7 +26,7 @@ from seatrial.api.status import (
 from seatrial.core import authority, capacity, checks, clock, trial
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.passing import Pass
-from seatrial.core.traffic import MINIMUM, highest, occupy, parts, percent, weight_of
+from seatrial.core.traffic import MINIMUM, found, highest, occupy, parts, percent, weight_of
 
 
 def leg(p: Pass, rollout: Rollout) -> Leg:
@@ -134,7 +134,10 @@ def _position(p: Pass, rollout: Rollout, confirmed: int) -> int:
     mark = marks[min(max(0, rollout.step), len(marks) - 1)]
     copied = int(mark.removeprefix("shadow ")) if mark.startswith("shadow ") else 0
     fits = [i for i, one in enumerate(p.legs) if one.weight == 0 and one.mirror <= copied]
-    return max((i for i in fits if (p.legs[i].mirror > 0) == (copied > 0)), default=0 if p.legs[0].weight == 0 else -1)
+    return max(
+        (i for i in fits if (p.legs[i].mirror > 0) == (copied > 0)),
+        default=0 if p.legs[0].weight == 0 or not copied else -1,
+    )
 
 
 def to_last_step(p: Pass, status: Status) -> Status:
@@ -299,7 +302,7 @@ def goal(p: Pass, status: Status, rollout: Rollout) -> int:
     written = weight_of(status.traffic, rollout.revision, confirmed=False)
     ready = p.ready(rollout.revision)
     if rollout.back is not None:
-        most = highest(status.traffic, rollout.revision)
+        most = min(written, found(p.observed.route, status.traffic, rollout.revision))
         return capacity.retreat(most, p.ready(status.stable), p.replicas, ready)
     if not rollout.exposed:
         return 0
@@ -336,6 +339,8 @@ def copies(p: Pass, status: Status) -> Mirror | None:
     here = leg(p, rollout)
     if here.mirror == 0 or status.stable is None or p.ready(rollout.revision) == 0:
         return None
+    if highest(status.traffic, rollout.revision) > 0:
+        return None  # an earlier trial of the same revision is still on its way out of the traffic
     wanted = Mirror(revision=rollout.revision, percent=here.mirror, compared=compared(p, status) is not None)
     now = status.traffic.mirror
     if now == wanted:

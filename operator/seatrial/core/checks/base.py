@@ -74,6 +74,8 @@ class Situation:
     """Time between two looks."""
     scrape_interval: float | None = None
     """Seconds between scrapes, where they are known when the question is asked."""
+    vacant: timedelta | None = None
+    """How long the candidate's slot had been without traffic when the candidate got it, at the least."""
 
 
 @dataclass(frozen=True, slots=True)

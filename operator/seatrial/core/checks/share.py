@@ -285,6 +285,9 @@ def fold(
     read = answers_of(check.name, _sides(situation), stored, situation, answers)
     if isinstance(read, CheckStatus):
         return read
+    if stored.trial is None and situation.candidate.copied and situation.confirmed_at is None:
+        # Until the copies are known to be the candidate's, they may be those of the revision before.
+        return stored.model_copy(update={"through": milliseconds(situation.now)})
     seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
     for side, arm, _ in read:
         if (problem := _not_scraped(seen[side], side, arm, preset, end)) is not None:
@@ -303,6 +306,8 @@ def fold(
     # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(_countable_from(sample, start, end, since) for sample in samples)
+    if stored.trial is None and preset.source is MetricSource.GATEWAY:
+        start = max(start, _own_from(samples[0], start, situation))
     tallies: dict[str, Tally] = {}
     for sample in samples:
         tally = _tally(check, sample, start, end, since)
@@ -394,6 +399,27 @@ def _le(one: Series) -> float:
 
 def _countable_from(sample: _Sample, start: float, end: float, since: float) -> float:
     return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, _born(sample.arm), since=since)
+
+
+def _own_from(sample: _Sample, start: float, situation: Situation) -> float:
+    """The first instant from which a slot's counters count the candidate alone.
+
+    The gateway counts by slot, and the revision before had the same one. A last scrape from before its traffic
+    ended would have its errors counted as the candidate's.
+    """
+    if sample.arm.copied and situation.confirmed_at is not None:
+        # Copies have no drain: one revision's end where the next one's begin.
+        start, reach = max(start, situation.confirmed_at.timestamp()), 0.0
+    elif situation.vacant is not None:
+        reach = (situation.vacant - INGESTION).total_seconds()
+    else:
+        return start
+    out = start
+    for target, times in sample.seen.times.items():
+        last = sample.seen.last(target, start)
+        if last is not None and start - last > max(0.0, reach):
+            out = max(out, next((t for t in times if t > start), start))
+    return out
 
 
 def _tally(check: Check, sample: _Sample, start: float, end: float, since: float) -> Tally | NoData:

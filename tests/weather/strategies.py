@@ -1,0 +1,45 @@
+"""The specs that sail, by strategy. A new strategy is one line in `STRATEGIES`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from tests.sim.world import base_spec
+
+Spec = dict[str, Any]
+
+
+def _stages(*stages: Spec, probation: str = "0s") -> Callable[[], Spec]:
+    def make() -> Spec:
+        strategy = {"stages": copy.deepcopy(list(stages)), "probation": {"duration": probation}}
+        spec = base_spec(progressDeadline="90s", strategy=strategy)
+        spec["traffic"]["drain"] = "10s"
+        spec["analysis"] = {"interval": "10s", "minSamples": 200}
+        return spec
+
+    return make
+
+
+def _canary(*weights: int) -> Spec:
+    return {"canary": {"steps": [{"weight": weight, "minDuration": "20s"} for weight in weights]}}
+
+
+_SHADOW: Spec = {"shadow": {"percent": 50, "minDuration": "20s"}}
+_BLUE_GREEN: Spec = {"blueGreen": {"minDuration": "20s"}}
+
+STRATEGIES: dict[str, Callable[[], Spec]] = {
+    "canary": _stages(_canary(5, 25, 50)),
+    "shadow, then canary": _stages(_SHADOW, _canary(10, 50)),
+    "shadow, then blue-green": _stages(_SHADOW, _BLUE_GREEN),
+    "canary, then probation": _stages(_canary(25, 50), probation="1m"),
+}
+"""Name → what makes its spec."""
+
+
+def last_step(spec: Spec) -> Spec | None:
+    """The last canary step of a spec, to put an approval on; None where there is none."""
+    canaries = [stage["canary"] for stage in spec["strategy"]["stages"] if "canary" in stage]
+    step: Spec | None = canaries[-1]["steps"][-1] if canaries else None
+    return step

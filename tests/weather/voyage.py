@@ -1,0 +1,348 @@
+"""One voyage: an errand, the faults that are aimed at its transitions, and how it ends.
+
+A voyage is a function of its number. The number picks strategy and errand, and for each transition the
+fault that is aimed at it, so that a run of consecutive numbers meets every pair.
+"""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from random import Random
+from typing import Any
+
+from seatrial.api.status import PARTS, Phase
+from seatrial.core.state import Plan
+from tests.sim.chance import quick
+from tests.sim.invariants import Invariants
+from tests.sim.world import Moment, World, settled
+from tests.weather.errands import CANDIDATE, ERRANDS, PATIENCE, Deed, Errand
+from tests.weather.faults import FAULTS, Cost, Fault, Situation
+from tests.weather.strategies import STRATEGIES
+from tests.weather.transitions import transition
+from tests.weather.truth import Truth
+
+Cell = tuple[str, str]
+"""A transition and a fault."""
+BASE = 1_000_000
+"""Voyages of one seed."""
+LONGEST = 4 * 3600
+"""Seconds after which an errand has to have ended, half-hour faults included."""
+MOST = 6
+"""Faults in one voyage."""
+HIT = 0.7
+"""How likely a transition is hit when it is met for the first time in a voyage."""
+SECOND = 0.1
+"""How likely a transition is hit that was met before in the same voyage."""
+RULES = sum(1 for name in vars(Invariants) if name.startswith("_") and not name.startswith("__"))
+
+
+class Violation(Exception):  # noqa: N818 - what it is
+    """Something happened that may not."""
+
+
+@dataclass
+class Log:
+    """What a voyage has to tell."""
+
+    hits: Counter[Cell] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    """Transitions, as often as they were stored."""
+    writing: set[str] = field(default_factory=set)
+    """Transitions at which objects were written."""
+    steps: int = 0
+    trials: int = 0
+    checked: int = 0
+
+
+@dataclass(frozen=True)
+class End:
+    """The state that a voyage ends in, with revisions called by their role."""
+
+    phase: Phase
+    serves: str
+    shape: str
+
+
+class Voyage:
+    """Sail `errand` under `strategy`; `aims` is empty in calm water."""
+
+    def __init__(self, number: int, strategy: str, errand: Errand, *, faults: tuple[Fault, ...] = FAULTS) -> None:
+        self.number, self.strategy, self.errand = number, strategy, errand
+        self.faults = faults
+        self.log = Log()
+        self.random = Random(number)
+        spec = STRATEGIES[strategy]()
+        errand.spec(spec)
+        self.world = World(seed=number, spec=spec, draw=quick)
+        self.world.plan_twice = 5
+        self.invariants = Invariants(lossless=False)
+        self.truth = Truth(self.world, loses=errand.loses)
+        self.world.watchers += [self.invariants, self.truth.passed]
+        self.world.at = self._at
+        self.charted_end: End | None = None
+        self._before = self.world.status
+        self._ends: list[tuple[datetime, Fault]] = []
+        self._aimed: set[str] = set()
+        self._armed: Fault | None = None
+        self._now: str | None = None
+        self._did = 0
+        self._deeds: tuple[Deed, ...] = ()
+        self._acted = self.world.now
+        self._count = 0
+
+    # -- sailing -----------------------------------------------------------------------------------------------
+
+    def sail(self) -> Log:
+        """The whole voyage. Raises `Violation`."""
+        try:
+            self._sail()
+        except Exception as error:
+            raise Violation(self._report(error)) from error
+        finally:
+            self.log.checked = self.invariants.passes * RULES + self.truth.checked
+            self.log.trials = len(self.world.status.history)
+        return self.log
+
+    def _sail(self) -> None:
+        world, errand = self.world, self.errand
+        faults, self.faults = self.faults, ()
+        if not errand.first:
+            world.image("fraud:v1")
+            self._until(settled, 120)
+            self._pass_time(15)
+        self.faults, self._deeds = faults, errand.deeds
+        world.image(CANDIDATE, copy.deepcopy(errand.behaviour))
+        self._until(self._over, LONGEST)
+        self._pass_time(30)
+        self._until(self._over, LONGEST)  # a command may have come late, and begun all anew
+        self.charted_end = self._end()
+        self._compare(self.charted_end)
+        if not (errand.loses and self.truth.cost & Cost.OUTCOME):  # pods that crash for ever are news for ever
+            self._idle()
+
+    def _until(self, done: Any, seconds: float) -> None:
+        limit = self.world.now + timedelta(seconds=seconds)
+        while not done(self.world):
+            status = self.world.status
+            assert self.world.now < limit, f"stuck in {status.phase}: {status.message}"
+            self._step()
+
+    def _pass_time(self, seconds: float) -> None:
+        limit = self.world.now + timedelta(seconds=seconds)
+        while self.world.now < limit:
+            self._step()
+
+    def _step(self) -> None:
+        world = self.world
+        world.step(self._stride())
+        self.log.steps += 1
+        for due, fault in [entry for entry in self._ends if entry[0] <= world.now]:
+            self._ends.remove((due, fault))
+            fault.end(world)
+            self.truth.ends(fault)
+        self.invariants.hands_off = not self.truth.cost & Cost.OURS
+        self.truth.stepped()
+        self._people()
+
+    def _stride(self) -> float:
+        """How far nothing but requests and scrapes happens: up to a scrape."""
+        world = self.world
+        if any(pod.gone_at is not None or not pod.ready(world.now, world.behaviour(pod.image)) for pod in world.pods):
+            return 1.0
+        if not world.quiet or self.errand.loses:
+            return 1.0
+        if world.wake_at is not None and world.operator_up:
+            return float(min(5, max(1, int((world.wake_at - world.now).total_seconds()))))
+        return 5.0
+
+    def _people(self) -> None:
+        if self._did >= len(self._deeds):
+            return
+        deed, world = self._deeds[self._did], self.world
+        ready = (world.now - self._acted).total_seconds() >= PATIENCE or not deed.again
+        if ready and deed.when(world):
+            deed.do(world)
+            self._acted = world.now
+            if not deed.again:
+                self._did += 1
+
+    # -- faults ------------------------------------------------------------------------------------------------
+
+    def _at(self, world: World, moment: Moment, plan: Plan) -> None:
+        if moment is Moment.DECIDED:
+            self._now = transition(world.status, plan.status)
+            self._armed = self._aim(self._now) if self._now is not None else None
+            self._before = world.status
+        if self._now is None:
+            return
+        if moment is Moment.WRITE:
+            self.log.writing.add(self._now)
+        if moment is Moment.STORED:
+            self.log.seen[self._now] += 1
+        fault = self._armed
+        if fault is None or moment not in fault.moments:
+            return
+        if moment is not fault.moments[-1] and self.random.random() < 0.5:
+            return
+        situation = Situation(world, plan, self._before, moment)
+        self._armed = None
+        hit = True
+        try:
+            hit = fault.begin(situation)
+        finally:
+            if hit:
+                self._begun(fault)
+        if not hit and moment is not fault.moments[-1]:
+            self._armed = fault
+
+    def _aim(self, now: str) -> Fault | None:
+        if not self.faults or self._count >= MOST:
+            return None
+        again = now in self._aimed
+        self._aimed.add(now)
+        if again:
+            return self.random.choice(self.faults) if self.random.random() < SECOND else None
+        return aim(self.number, now)
+
+    def _begun(self, fault: Fault) -> None:
+        world = self.world
+        self._count += 1
+        self.log.hits[self._now or "", fault.name] += 1
+        world.tell(f"~~ {fault.name} ~~ at {self._now}")
+        self.truth.begins(fault)
+        self.invariants.hands_off = not self.truth.cost & Cost.OURS
+        self._ends.append((world.now + timedelta(seconds=fault.lasts), fault))
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def _over(self, world: World) -> bool:
+        status = world.status
+        if self._ends or status.rollout is not None or status.observed_generation != world.generation:
+            return False
+        ended = {
+            Phase.STABLE: status.stable == world.wanted,
+            Phase.ROLLED_BACK: status.rejected is not None and status.rejected.revision == world.wanted,
+            Phase.FAILED: True,
+        }
+        if not ended.get(status.phase, False):
+            return False
+        held = [revision for revision in (status.traffic.slots.a, status.traffic.slots.b) if revision is not None]
+        if status.stable is None:
+            return not held
+        return held == [status.stable] and world.weight(status.stable) == PARTS and world.quiet
+
+    def _end(self) -> End:
+        self._pass_time(60)
+        world, status = self.world, self.world.status
+        assert status.rollout is None, f"not at rest: {status.phase}, {status.message}"
+        roles = {world.wanted: "wanted"}
+        if status.stable is not None and status.stable != world.wanted:
+            roles[status.stable] = "before"
+        objects = []
+        for ref, obj in world.objects.items():
+            text = f"{ref} {_spec(obj)}"
+            for revision, role in roles.items():
+                text = text.replace(revision, role)
+            objects.append(text)
+        conditions = sorted(f"{c.type}={c.status} {c.reason}" for c in status.conditions)
+        rejected = roles.get(status.rejected.revision, "?") if status.rejected else "nobody"
+        said = f"{conditions} rejected {rejected}, paused {status.paused is not None}, url {status.url}"
+        said += f", {status.replicas} for {roles.get(status.stable or '', 'nobody')}"
+        return End(status.phase, roles.get(status.stable or "", "nobody"), "\n".join([*sorted(objects), said]))
+
+    def _compare(self, end: End) -> None:
+        if not self.log.hits and not self.faults:
+            return
+        wanted = charted(self.strategy, self.errand).end
+        if end == wanted:
+            return
+        cost = self.truth.cost
+        renewed = self.errand.loses and cost & (Cost.OURS | Cost.REQUESTS)  # new pods, which crash later
+        if cost & Cost.OUTCOME or renewed:
+            assert end.phase in (Phase.STABLE, Phase.ROLLED_BACK, Phase.FAILED)
+            return
+        if cost & Cost.TRIAL and end.phase in (Phase.ROLLED_BACK, Phase.FAILED):
+            return
+        assert end.phase is wanted.phase and end.serves == wanted.serves, (
+            f"ends {end.phase} with {end.serves} serving; undisturbed {wanted.phase} with {wanted.serves}: "
+            f"{self.world.status.message}"
+        )
+        if not cost & Cost.SHAPE:
+            found, charts = end.shape.splitlines(), wanted.shape.splitlines()
+            other = [
+                *(f"+ {line}" for line in found if line not in charts),
+                *(f"- {line}" for line in charts if line not in found),
+            ]
+            assert not other, "ends in another state than an undisturbed run\n" + "\n".join(other)
+
+    def _idle(self) -> None:
+        """At rest nothing is written."""
+        world = self.world
+        before = (world.writes, world.status_writes)
+        self.faults = ()
+        self._pass_time(120)
+        self.truth.checked += 1
+        after = (world.writes, world.status_writes)
+        assert before == after, f"objects and statuses written at rest: {after[0] - before[0]}, {after[1] - before[1]}"
+
+    def _report(self, error: Exception) -> str:
+        where = "".join(traceback.format_exception(error)[-3:])
+        tail = "\n".join(f"    {line}" for line in self.world.story[-25:])
+        what = str(error) or type(error).__name__
+        return (
+            f"voyage {self.number} ({self.strategy}, {self.errand.name}): {what}\n{tail}\n{where}"
+            f"again: PYTHONPATH=operator .venv/bin/python -m tests.weather --voyage {self.number}"
+        )
+
+
+def _spec(obj: dict[str, Any]) -> str:
+    if obj["kind"] == "ControllerRevision":
+        return str(obj["data"]["deployment"])  # the rest is lost with a record that was deleted
+    if obj["kind"] != "HTTPRoute":
+        return str(obj["spec"])
+    spec = copy.deepcopy(obj["spec"])
+    shares: Counter[str] = Counter()
+    for ref in spec["rules"][0].pop("backendRefs"):
+        shares[ref["name"]] += ref["weight"]
+    return f"{spec} {sorted(shares.items())}"
+
+
+def course(number: int) -> tuple[str, Errand]:
+    """Strategy and errand of a number."""
+    strategies = list(STRATEGIES)
+    turn = number % BASE
+    return strategies[turn // len(ERRANDS) % len(strategies)], ERRANDS[turn % len(ERRANDS)]
+
+
+def aim(number: int, transition: str) -> Fault | None:
+    """The fault that is aimed at a transition, when it comes; none now and then, so that a voyage gets further."""
+    luck = Random(f"{number} {transition}")
+    return luck.choice(FAULTS) if luck.random() < HIT else None
+
+
+def voyage(number: int) -> Voyage:
+    """The voyage of a number."""
+    return Voyage(number, *course(number))
+
+
+@dataclass(frozen=True)
+class Chart:
+    """How an errand goes in calm water."""
+
+    end: End
+    transitions: tuple[str, ...]
+    writing: frozenset[str]
+
+
+@cache
+def charted(strategy: str, errand: Errand) -> Chart:
+    """The undisturbed run of an errand."""
+    calm = Voyage(0, strategy, errand, faults=())
+    calm._sail()
+    assert calm.charted_end is not None
+    return Chart(calm.charted_end, tuple(calm.log.seen), frozenset(calm.log.writing))
