@@ -303,8 +303,7 @@ def test_promote_is_refused_while_a_check_fails() -> None:
 
 
 def test_an_abort_on_probation_is_about_the_revision_that_was_accepted() -> None:
-    model = WORLDS["stable"]()
-    model["status"]["phase"] = "Probation"
+    model = WORLDS["probation"]()
     reading = Reading(model)
     assert asking.target(reading, Action.ABORT) == reading.stable
     with pytest.raises(errors.CliError, match="cannot pause fraud: no trial is under way"):

@@ -76,7 +76,7 @@ def test_a_promotion_that_is_undone() -> None:
     watcher.world.image("fraud:v2")
     watcher.until("Probation")
     watcher.until("Probation", more=lambda: watcher.reading().weight(watcher.old, confirmed=True) == 10)
-    assert "back starts 3 more pods first" in drawn(view.why(watcher.object(), watcher.world.now))
+    assert "back starts 3 more first" in drawn(view.why(watcher.object(), watcher.world.now))
     watcher.ask(Action.ABORT)
     watcher.until("RollingBack")
     assert asking.done(Action.ABORT, watcher.reading())
@@ -93,6 +93,6 @@ def test_a_flip_that_somebody_approves() -> None:
     watcher.ask(Action.APPROVE)
     watcher.until("Probation")
     watcher.until("Stable")
-    assert [trial.probation for trial in watcher.reading().history] == ["Undecided", ""]
+    assert [trial.probation for trial in watcher.reading().history] == ["Pass", ""]
     assert "its probation ended undecided" in drawn(view.history(watcher.object(), watcher.world.now))
     agrees("sailing-flip", watcher.story())

@@ -354,8 +354,9 @@ def _blue_green() -> Status:
 def _probation(held: int = 10, kept: int = 4) -> Status:
     """`held` percent are held back, by `kept` pods."""
     returns = "moves all traffic at once"
+    pods, gpus = ("1 pod", "1 GPU") if kept == 1 else (f"{kept} pods", f"{kept} GPUs")
     if kept < 4:
-        returns = f"starts {4 - kept} more pods first, traffic follows as they get ready"
+        returns = f"starts {4 - kept} more first, and traffic follows as they get ready"
     return canary(
         phase=Phase.PROBATION,
         message=f"revision {NEW} serves, on probation until 2026-11-22 15:42:00 UTC: {ERRORS.message}; {LATENCY.message}",
@@ -371,7 +372,7 @@ def _probation(held: int = 10, kept: int = 4) -> Status:
             until=NOW + timedelta(minutes=42),
             watch=rollout(step=2, promoting=True, confirmed_at=before(minutes=18)),
         ),
-        kept=f"{kept} pods of {OLD} with {kept} GPUs are kept; going back {returns}",
+        kept=f"kept: {pods} of {OLD} with {gpus}; going back {returns}",
         revisions=[
             RevisionStatus(name=NEW, role="stable", ready=4, replicas=4, model_version="2026-11-20"),
             RevisionStatus(name=OLD, role="previous", ready=kept, replicas=kept, model_version="2026-10-01"),

@@ -115,6 +115,31 @@ def shadow_then_blue_green() -> World:
 
 
 @story
+def promote_does_not_skip_the_verdict_of_the_shadow() -> World:
+    """Two shadows and a flip: to skip goes to the second shadow, where acceptance is judged."""
+    second = {"shadow": {"percent": 50, "minDuration": "2m"}}
+    world = served(spec=spec_of(SHADOW, second, PREVIEW))
+    new = world.image("fraud:v2")
+    assert world.run(300, until=lambda w: w.status.phase is Phase.SHADOW)
+    world.command(Action.PROMOTE, new)
+    world.run(20)
+    assert world.status.traffic.mirror is not None
+    assert world.status.traffic.mirror.percent == 50
+    ends(world, Phase.STABLE)
+    return world
+
+
+@story
+def a_default_probation_passes_on_what_can_be_judged() -> World:
+    """Without a holdback latency has nothing to be compared with; the ceiling of errors can be held."""
+    world = served(spec=spec_of(CANARY, probation={"duration": "2m"}))
+    world.image("fraud:v2")
+    ends(world, Phase.STABLE)
+    assert world.status.history[0].probation == "Pass"
+    return world
+
+
+@story
 def blue_green_waits_for_a_person() -> World:
     spec = spec_of(APPROVED)
     spec["traffic"]["preview"] = {"header": "x-preview"}

@@ -82,7 +82,9 @@ def watch(p: Pass, status: Status) -> Status:
     if seen.rollout.back is not None:
         return back(p, seen)
     if p.now >= on_probation.until:
-        passed = bool(status.checks) and all(check.outcome is Outcome.PASS for check in seen.checks)
+        mute = {check.name for check in p.spec.analysis.checks if checks.needs_control(check)}
+        judged = [check for check in seen.checks if holdback(p, status) > 0 or check.name not in mute]
+        passed = bool(judged) and all(check.outcome is Outcome.PASS for check in judged)
         return _end(p, status, "Pass" if passed else "Undecided", voyage.verdicts(seen))
     p.wake(on_probation.until - p.now)
     kept = on_probation.model_copy(update={"watch": seen.rollout})
@@ -152,10 +154,14 @@ def told(p: Pass, status: Status) -> str:
     workload = p.workload(kept)
     pods, ready = (workload.replicas, workload.ready) if workload is not None else (0, 0)
     gpus = sum(_gpus(p, kept).values()) * pods
-    held = f"{pods} pods of {kept}" + (f" with {gpus} GPUs" if gpus else "")
+    held = f"kept: {_counted(pods, 'pod')} of {kept}" + (f" with {_counted(gpus, 'GPU')}" if gpus else "")
     if ready >= p.replicas:
-        return f"{held} are kept; going back moves all traffic at once"
-    return f"{held} are kept; going back starts {p.replicas - ready} more pods first, traffic follows as they get ready"
+        return f"{held}; going back moves all traffic at once"
+    return f"{held}; going back starts {p.replicas - ready} more first, and traffic follows as they get ready"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _gpus(p: Pass, revision: str) -> dict[str, int]:

@@ -63,7 +63,9 @@ def phase(p: Pass, status: Status) -> Phase:
         return Phase(voyage.leg(p, rollout).kind) if exposed else Phase.PREPARING
     if status.probation is not None:
         return Phase.PROBATION
-    if any(r not in (None, status.stable) and highest(status.traffic, r) > 0 for r in _slots(status)):
+    promoted = bool(status.history) and status.history[0].outcome is Trialled.PROMOTED
+    leaving = any(r not in (None, status.stable) and highest(status.traffic, r) > 0 for r in _slots(status))
+    if leaving and not promoted:  # after a promotion, what leaves is what a probation has kept
         return Phase.ROLLING_BACK
     if status.rejected is not None and status.rejected.revision == p.wanted:
         if status.rejected.reason in NEVER_BEGAN:

@@ -141,13 +141,14 @@ def _position(p: Pass, rollout: Rollout, confirmed: int) -> int:
 
 
 def to_last_step(p: Pass, status: Status) -> Status:
-    """Skip the remaining exposure."""
+    """Skip the remaining exposure, up to the leg where acceptance is judged."""
     rollout = status.rollout
     assert rollout is not None
-    if rollout.promoting or (rollout.promote and is_last(p, rollout)):
+    judged = max((i for i, one in enumerate(p.legs) if one.kind is not Kind.BLUE_GREEN), default=0)
+    if rollout.promoting or (rollout.promote and rollout.step >= judged):
         return status
-    if not is_last(p, rollout):
-        rollout = clock.restart(rollout, None).model_copy(update={"step": len(p.legs) - 1})
+    if rollout.step < judged:
+        rollout = clock.restart(rollout, None).model_copy(update={"step": judged})
     return status.model_copy(update={"rollout": rollout.model_copy(update={"promote": True})})
 
 

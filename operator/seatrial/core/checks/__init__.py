@@ -25,6 +25,7 @@ __all__ = [
     "ask",
     "fold",
     "judge",
+    "needs_control",
     "opening",
     "opening_questions",
     "restart",
@@ -39,6 +40,11 @@ def kind_of(check: Check) -> Kind:
         if kind.handles(check):
             return kind
     raise LookupError(f"check {check.name} is of no known kind: it needs a preset, a query or an agreement")
+
+
+def needs_control(check: Check) -> bool:
+    """Whether a check says nothing while stable gets no live requests beside the candidate."""
+    return check.agreement is not None or (check.preset is not None and share.terms_of(check).ceiling is None)
 
 
 def opening_questions(check: Check, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:
