@@ -102,6 +102,7 @@ def turns(sizes: Sequence[int]) -> int:
 
 
 @pytest.mark.together
+@pytest.mark.addon("metrics-server")
 def test_an_autoscaler_on_real_processor_time(model: Model, operator: Operator) -> None:
     """Load comes and goes in the middle of a step: 2 pods, 4 pods, 2 pods, with half of the traffic on each side."""
     model.apply(unsized(model.spec(CPU="0.005", steps=[(50, "10m")], GENERATION=1)))
@@ -164,6 +165,7 @@ def keda_object(model: Model, prometheus: str) -> Object:
 
 
 @pytest.mark.together
+@pytest.mark.addon("keda")
 def test_keda_on_requests_counted_by_prometheus(model: Model, operator: Operator) -> None:
     """Up and down in mid-trial as before; then nobody asks any more, and it parks the model."""
     model.apply(unsized(model.spec(steps=[(50, "10m")], GENERATION=1)))
