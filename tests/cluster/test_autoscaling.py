@@ -41,16 +41,19 @@ class Sizes:
 def watched(model: Model, stable: str) -> Iterator[Sizes]:
     seen, over = Sizes(), threading.Event()
 
+    def look() -> None:
+        pairs: tuple[tuple[list[Any], Any], ...] = (
+            (seen.asked, model.resource()["spec"]["replicas"]),
+            (seen.weights, model.weights()),
+            (seen.deployed, model.deployment(stable)["spec"]["replicas"]),
+        )
+        for kept, now in pairs:
+            if not kept or kept[-1] != now:
+                kept.append(now)
+
     def watch() -> None:
         while not over.wait(0.2):
-            pairs: tuple[tuple[list[Any], Any], ...] = (
-                (seen.asked, model.resource()["spec"]["replicas"]),
-                (seen.weights, model.weights()),
-                (seen.deployed, model.deployment(stable)["spec"]["replicas"]),
-            )
-            for kept, now in pairs:
-                if not kept or kept[-1] != now:
-                    kept.append(now)
+            look()
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -59,6 +62,7 @@ def watched(model: Model, stable: str) -> Iterator[Sizes]:
     finally:
         over.set()
         thread.join()
+    look()  # how it came to rest, which the last look may have been too early for
 
 
 def resized(model: Model, revisions: tuple[str, str], size: int, seconds: float = 60) -> None:
