@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from dev import addons, cluster, images, progress, tools
 from dev.api import Api
@@ -70,16 +71,22 @@ EXTRAS: dict[str, Extra] = {
 }
 
 
-def ensure(name: str, extra: str, seconds: float = 180) -> None:
-    """See to it that a cluster has an add-on that works."""
+def prepare(extra: str) -> list[Path]:
+    """Build what an add-on is installed from, and give the archives of its images."""
     wanted = EXTRAS.get(extra)
     if wanted is None:
         raise DevError(f"There is no add-on {extra!r}. There are: {', '.join(EXTRAS)}.")
+    return [images.archive(image) for image in wanted.images]
+
+
+def ensure(name: str, extra: str, seconds: float = 180) -> None:
+    """See to it that a cluster has an add-on that works."""
+    archives = prepare(extra)
+    wanted = EXTRAS[extra]
     kubectl = cluster.get(name).kubectl()
     with lock(f"cluster-{name}-{extra}", f"{extra}: another process is installing it, waiting"):
         if _answers(kubectl, wanted):
             return
-        archives = [images.archive(image) for image in wanted.images]
         definitions = wanted.definitions()
         with progress.step(f"{extra} in cluster {name}", 30):
             for archive in archives:

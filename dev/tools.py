@@ -134,7 +134,7 @@ TOOLS: dict[str, Tool] = {
             GoCommand("metrics-server", f"{_METRICS_SERVER}/cmd/metrics-server", _METRICS_SERVER),
             90,
         ),
-        Tool("keda", _keda("operator", share=("config/crd/bases", "config/rbac")), 300),
+        Tool("keda", _keda("operator", share=("config/crd/bases", "config/rbac")), 240),
         Tool("keda-adapter", _keda("adapter"), 30),
     )
 }

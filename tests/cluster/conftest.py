@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import dev.cluster
+from dev import extras
 from dev.errors import DevError
 from dev.models import images
 from dev.traffic import Request
@@ -25,6 +26,7 @@ OUTCOMES: dict[str, Outcome] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "addon(name): needs an add-on of the cluster, which is built beforehand")
     config.addinivalue_line("markers", "together: may run at the same time as other tests of this mark")
 
 
@@ -34,8 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.cluster)
-        # By a signal, so that fixtures are torn down and no cluster is left behind.
-        item.add_marker(pytest.mark.timeout(600, method="signal"))
+        # By a signal, so that fixtures are torn down and no cluster is left behind. Without the setup of the first
+        # test, which builds for many minutes where the cache is cold.
+        item.add_marker(pytest.mark.timeout(600, method="signal", func_only=True))
     ours.sort(key=lambda item: item.get_closest_marker("together") is None)
     items[:] = [item for item in items if HERE not in item.path.parents] + ours
 
@@ -55,14 +58,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[dev.cluster.Cluster]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[dev.cluster.Cluster]:
     """The cluster of the tests; one that was up before stays up."""
+    addons = {mark.args[0] for item in request.session.items for mark in item.iter_markers("addon")}
     before = dev.cluster.status(NAME) == "up"
     try:
         with ThreadPoolExecutor() as pool:
             models = [pool.submit(images.light_archive), pool.submit(images.demo_archive)]
             built = pool.submit(build)
             found = dev.cluster.up(NAME)
+            for addon in sorted(addons):
+                extras.prepare(addon)
             for archive in [*models, built]:
                 dev.cluster.load(NAME, archive.result())
     except DevError as error:

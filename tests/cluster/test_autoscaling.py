@@ -41,16 +41,19 @@ class Sizes:
 def watched(model: Model, stable: str) -> Iterator[Sizes]:
     seen, over = Sizes(), threading.Event()
 
+    def look() -> None:
+        pairs: tuple[tuple[list[Any], Any], ...] = (
+            (seen.asked, model.resource()["spec"]["replicas"]),
+            (seen.weights, model.weights()),
+            (seen.deployed, model.deployment(stable)["spec"]["replicas"]),
+        )
+        for kept, now in pairs:
+            if not kept or kept[-1] != now:
+                kept.append(now)
+
     def watch() -> None:
         while not over.wait(0.2):
-            pairs: tuple[tuple[list[Any], Any], ...] = (
-                (seen.asked, model.resource()["spec"]["replicas"]),
-                (seen.weights, model.weights()),
-                (seen.deployed, model.deployment(stable)["spec"]["replicas"]),
-            )
-            for kept, now in pairs:
-                if not kept or kept[-1] != now:
-                    kept.append(now)
+            look()
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -59,6 +62,7 @@ def watched(model: Model, stable: str) -> Iterator[Sizes]:
     finally:
         over.set()
         thread.join()
+    look()  # how it came to rest, which the last look may have been too early for
 
 
 def resized(model: Model, revisions: tuple[str, str], size: int, seconds: float = 60) -> None:
@@ -102,6 +106,7 @@ def turns(sizes: Sequence[int]) -> int:
 
 
 @pytest.mark.together
+@pytest.mark.addon("metrics-server")
 def test_an_autoscaler_on_real_processor_time(model: Model, operator: Operator) -> None:
     """Load comes and goes in the middle of a step: 2 pods, 4 pods, 2 pods, with half of the traffic on each side."""
     model.apply(unsized(model.spec(CPU="0.005", steps=[(50, "10m")], GENERATION=1)))
@@ -164,6 +169,7 @@ def keda_object(model: Model, prometheus: str) -> Object:
 
 
 @pytest.mark.together
+@pytest.mark.addon("keda")
 def test_keda_on_requests_counted_by_prometheus(model: Model, operator: Operator) -> None:
     """Up and down in mid-trial as before; then nobody asks any more, and it parks the model."""
     model.apply(unsized(model.spec(steps=[(50, "10m")], GENERATION=1)))

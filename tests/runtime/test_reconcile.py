@@ -98,7 +98,8 @@ async def started(plane: Plane, client: Client, **spec: Any) -> AsyncIterator[Wo
     await client.create(gateway(plane.namespace))
     await world.cluster.step()
     steps = [{"weight": 50, "minDuration": "1s"}]
-    quick = {"strategy": {"stages": [{"canary": {"steps": steps}}]}, "analysis": {"none": "a test", "checks": []}}
+    strategy = {"stages": [{"canary": {"steps": steps}}], "probation": {"duration": "0s"}}
+    quick = {"strategy": strategy, "analysis": {"none": "a test", "checks": []}}
     manifest = model(plane.namespace, **{**quick, **spec})
     manifest["spec"]["traffic"]["drain"] = "1s"
     await client.create(manifest)
