@@ -400,7 +400,7 @@ def test_status_waits_until_it_is_decided(plane: Plane) -> None:
 
     def later() -> None:
         for world in ("promoting", "stable"):
-            time.sleep(0.7)
+            time.sleep(2)  # the command itself takes a while to start
             plane.put(world)
 
     thread = threading.Thread(target=later)

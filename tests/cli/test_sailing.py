@@ -94,5 +94,5 @@ def test_a_flip_that_somebody_approves() -> None:
     watcher.until("Probation")
     watcher.until("Stable")
     assert [trial.probation for trial in watcher.reading().history] == ["Pass", ""]
-    assert "its probation ended undecided" in drawn(view.history(watcher.object(), watcher.world.now))
+    assert "passed its probation" in drawn(view.history(watcher.object(), watcher.world.now))
     agrees("sailing-flip", watcher.story())
