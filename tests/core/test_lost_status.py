@@ -10,7 +10,7 @@ from seatrial.core.commands import Action
 from seatrial.core.state import Plan, Ref
 from tests.sim.invariants import Invariants
 from tests.sim.prometheus import Weather
-from tests.sim.world import NAME, Behaviour, Moment, PassEnds, World, settled
+from tests.sim.world import NAME, Behaviour, Moment, PassEnds, World, base_spec, settled
 
 
 def serving() -> World:
@@ -115,4 +115,20 @@ def test_steps_edited_as_the_candidate_enters_do_not_hold_it_at_one_part() -> No
     assert world.run(60, until=lambda w: w.status.rollout is not None and w.status.rollout.exposed)
     steps = [{"weight": weight, "minDuration": "1m"} for weight in (1, 20, 40)]
     world.edit(lambda spec: spec["strategy"]["stages"][0]["canary"].update(steps=steps))
+    assert world.run(1500, until=lambda w: settled(w) and w.status.stable == new), world.status.message
+
+
+def test_a_trial_whose_pods_are_there_already_goes_on() -> None:
+    """Suspended when the first objects were written: the trial begins later, and writes nothing."""
+    world = World(spec=base_spec(preflight={"requests": {"configMapRef": {"name": "golden"}}}))
+    assert world.run(60, until=settled)
+    world.run(30)
+    lost = loses_the_status(
+        world, lambda before, after: before.rollout is None and after.rollout is not None, died=True
+    )
+    new = world.image("fraud:v2")
+    assert world.run(30, until=lambda _: bool(lost))
+    world.edit(lambda spec: spec.update(suspend=True))
+    world.run(30)
+    world.edit(lambda spec: spec.update(suspend=False))
     assert world.run(1500, until=lambda w: settled(w) and w.status.stable == new), world.status.message

@@ -87,7 +87,7 @@ class Truth:
         assert weather in TRUSTED or news or before.phase is Phase.BLUE_GREEN, (
             f"step {old.step} was left while Prometheus is {weather}"
         )
-        anew = any(entry.revision == old.revision for entry in before.history)
+        anew = bool(self.cost & Cost.OUTCOME) or any(entry.revision == old.revision for entry in before.history)
         counts = self._served[:2] == (old.revision, old.step) and before.phase is Phase.CANARY
         if counts and not anew:  # copies of requests are not served
             served = world.served[old.revision] - self._served[2]

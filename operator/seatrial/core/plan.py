@@ -289,6 +289,7 @@ def begin(p: Pass, status: Status) -> Status:
         status = opened
     else:
         status = status.model_copy(update={"checks": []})
+    p.wake(p.installation.dwell)  # where its objects are there already, nothing else would have us look again
     return trial.begin(p, status)
 
 
