@@ -118,7 +118,7 @@ class Setting:
         manifest = model(
             self.plane.namespace,
             name,
-            strategy={"stages": [{"canary": {"steps": steps}}]},
+            strategy={"stages": [{"canary": {"steps": steps}}], "probation": {"duration": "0s"}},
             analysis={"none": "a test", "checks": []},
         )
         manifest["spec"]["traffic"] = {"hostnames": [f"{name}.example.com"], "drain": "1s"}
