@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -90,7 +91,17 @@ class Api:
         """As `kubectl apply --server-side` does."""
         metadata = manifest["metadata"]
         path = self._path(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
-        return self._ask("PATCH", f"{path}?fieldManager=test&force=true", manifest, "application/apply-patch+yaml")
+        limit = time.monotonic() + 20
+        while True:
+            try:
+                return self._ask(
+                    "PATCH", f"{path}?fieldManager=test&force=true", manifest, "application/apply-patch+yaml"
+                )
+            except ApiError as error:
+                # A definition that has just been created serves reads a moment before it can be applied.
+                if "There can be a delay" not in str(error) or time.monotonic() > limit:
+                    raise
+                time.sleep(0.5)
 
     def merge(self, kind: str, namespace: str, name: str, patch: Object, subresource: str = "") -> Object:
         path = self._path(kind, namespace, name) + (f"/{subresource}" if subresource else "")

@@ -59,7 +59,8 @@ class Stage:
             clients = [client for client in model.clients if client.started]
             self.outcomes[test] = Outcome([client.report for client in clients], model.notes)
             # The model first: in a namespace that is going away nothing can be written any more.
-            api.delete("ModelDeployment", namespace, model.name)
+            if api.find("ModelDeployment", namespace, model.name) is not None:
+                api.delete("ModelDeployment", namespace, model.name)
             api.delete("Namespace", "", namespace)
             api.close()
 
