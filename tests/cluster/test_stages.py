@@ -73,6 +73,39 @@ def test_a_bad_model_is_stopped_in_the_shadow(model: Model) -> None:
 
 
 @pytest.mark.together
+def test_a_model_that_answers_otherwise_is_stopped_in_the_shadow(model: Model) -> None:
+    """200 OK, quick, and another number than stable's: nobody meets it. The comparer can be killed at any time."""
+    check = {"name": "same", "agreement": {}, "margin": {"points": "20"}}
+    same: Object = {"checks": [check], "interval": "5s", "minSamples": 10}
+
+    def compared(**environment: Any) -> Object:
+        return {**staged(model, SHADOW, CANARY, **environment), "analysis": same}
+
+    model.apply(compared(GENERATION=1))
+    first = model.stable()
+    with model.traffic() as traffic:
+        model.apply(compared(GENERATION=2))
+        second = model.on_step(50, 90)
+        model.until("the comparer is gone", lambda _: not comparers(model))
+        assert model.stable(60, other_than=first) == second
+        model.apply(compared(GENERATION=3, ANSWER=2))
+        model.until("the shadow", lambda s: s.get("phase") == "Shadow")
+        (comparer,) = comparers(model)
+        model.api.delete("Deployment", model.namespace, comparer)
+        status = model.sent_back(90)
+    assert "check same failed" in status["message"]
+    assert "answers that differ" in status["message"]
+    assert set(traffic.report.revisions) == {first, second}
+    lost_nothing(traffic.report)
+
+
+def comparers(model: Model) -> list[str]:
+    """Deployments that compare answers."""
+    found = model.api.list("Deployment", model.namespace, "seatrial.dev/comparer")
+    return [item["metadata"]["name"] for item in found]
+
+
+@pytest.mark.together
 def test_blue_green_with_a_preview_and_an_approval_and_back(model: Model) -> None:
     """Full size behind the preview header, an approval, the flip, and from the probation back at once."""
     flip = {"blueGreen": {"minDuration": "2s", "approval": {"when": "ToLeave"}}}

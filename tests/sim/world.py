@@ -20,6 +20,7 @@ from seatrial.api.status import PARTS, Status, Written
 from seatrial.build.fingerprint import fingerprint
 from seatrial.build.names import (
     COMMANDS,
+    COMPARER_LABEL,
     MODEL_LABEL,
     REVISION_LABEL,
     SPEC_BY,
@@ -38,6 +39,7 @@ from seatrial.cluster.parse import (
     parse_workload,
 )
 from seatrial.core.commands import Action, Command, append, escape
+from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
@@ -97,6 +99,8 @@ class Behaviour:
     """Share of requests answered 500."""
     slow: float = 0.0
     """Share of requests that take 400 ms instead of 20."""
+    differs: float = 0.0
+    """Share of answers that are not stable's."""
     errors_from: int = 0
     """Requests served before the errors begin."""
     crash_after: float | None = None
@@ -509,6 +513,7 @@ class World:
                 continue
             self._send(proxy["rules"][0]["backendRefs"], share)
             self._copy(proxy["rules"][0], share)
+        self._compare(self.proxies[0], seconds)
 
     def _send(self, refs: list[Manifest], count: int) -> None:
         total = sum(ref["weight"] for ref in refs)
@@ -536,6 +541,26 @@ class World:
             self.copied[pods[0].revision] += copies
             errors, slow = self._binomial(copies, behaviour.errors), self._binomial(copies, behaviour.slow)
             self._count(cluster, copies, errors=errors, slow=slow)
+
+    def _compare(self, proxy: Manifest | None, seconds: float) -> None:
+        """Comparers that get copies compare two a second, and count."""
+        for entry in proxy["rules"][0].get("filters", ()) if proxy is not None else ():
+            name = entry["requestMirror"]["backendRef"]["name"]
+            found = self.objects.get(Ref("Deployment", name))
+            if found is None or COMPARER_LABEL not in found["metadata"]["labels"]:
+                continue
+            revision = found["metadata"]["labels"][COMPARER_LABEL]
+            images = [pod.image for pod in self.pods if pod.revision == revision]
+            differs = self.behaviour(images[0]).differs if images else 1.0
+            own = {"namespace": NAMESPACE, "pod": f"{name}-x", "output": "*"}
+            self.counters[tuple(sorted({**own, "__name__": QUEUE, "output": ""}.items()))] = 0
+            for pair, share in ((CANDIDATE, differs), (ITSELF, 0.0)):
+                count = max(1, int(2 * seconds))
+                differ = self._binomial(count, share)
+                for result, number in ((Result.AGREE, count - differ), (Result.DIFFER, differ)):
+                    labels = {**own, "__name__": ANSWERS, "pair": pair, "result": str(result)}
+                    key = tuple(sorted(labels.items()))
+                    self.counters[key] = self.counters.get(key, 0) + number
 
     def _behind(self, service: str) -> list[SimPod]:
         selector = self.objects.get(Ref("Service", service), {}).get("spec", {}).get("selector")

@@ -25,7 +25,7 @@ def test_calm_water(strategy: str, errand: Errand) -> None:
     assert charted(strategy, errand).transitions
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_foul_weather() -> None:
     """Voyage after voyage, nothing is violated; all kinds of faults were met."""
     soak = Soak(seed=7)

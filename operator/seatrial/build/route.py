@@ -15,7 +15,7 @@ from typing import Any
 from seatrial.api.spec import ParentRef
 from seatrial.build.names import RESPONSE_HEADER, child_name, comparer_name, labels
 
-COMPARED = 10
+COMPARED = 5
 """Percent of live requests that a comparer may choose from."""
 PREVIEWED = "candidate"
 """Value of the preview header that reaches the candidate."""
