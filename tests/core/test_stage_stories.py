@@ -310,6 +310,22 @@ def frozen(world: World) -> bool:
 
 
 @story
+def a_trial_waits_for_its_turn() -> World:
+    world = served(spec=spec_of(CANARY))
+    world.turn = "1 of 1 trials run in namespace models: models/other"
+    new = world.image("fraud:v2")
+    world.run(120)
+    assert world.ready(new) == 0
+    assert "queuedSince" in world.resource["status"]
+    world.tell(world.status.message)
+    world.turn = ""
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    assert "queuedSince" not in world.resource["status"]
+    return world
+
+
+@story
 def undecided_pauses() -> World:
     steps = [{"weight": 5, "minDuration": "1m", "maxDuration": "3m"}]
     world = served(spec=spec_of({"canary": {"steps": steps}}), rate=2)

@@ -93,7 +93,7 @@ class Setting:
     folder: Path
     processes: list[Process] = field(default_factory=list)
 
-    def start(self) -> Process:
+    def start(self, **more: object) -> Process:
         log = self.folder / f"operator-{len(self.processes)}.log"
         probes, metrics = free_port(), free_port()
         flags = {
@@ -105,6 +105,7 @@ class Setting:
             "--metrics-port": metrics,
             "--dwell": "50ms",
             "--log-level": "debug",
+            **{f"--{name.replace('_', '-')}": value for name, value in more.items()},
         }
         argv = [sys.executable, "-W", "error", "-c", RUN, *(str(part) for pair in flags.items() for part in pair)]
         with log.open("wb") as out:
@@ -127,15 +128,17 @@ class Setting:
     async def status(self, name: str = "fraud") -> dict[str, Any]:
         return (await self.client.get(MODEL_DEPLOYMENT, self.plane.namespace, name)).get("status") or {}
 
-    async def until(self, condition: Callable[[dict[str, Any]], object], seconds: float = 40.0) -> dict[str, Any]:
+    async def until(
+        self, condition: Callable[[dict[str, Any]], object], seconds: float = 40.0, *, name: str = "fraud"
+    ) -> dict[str, Any]:
         try:
             async with asyncio.timeout(seconds):
-                while not condition(status := await self.status()):
+                while not condition(status := await self.status(name)):
                     await asyncio.sleep(0.05)
                 return status
         except TimeoutError:
             logs = "\n".join(process.log.read_text() for process in self.processes)
-            raise AssertionError(f"not so after {seconds} s: {await self.status()}\n{logs}") from None
+            raise AssertionError(f"not so after {seconds} s: {await self.status(name)}\n{logs}") from None
 
     async def leader(self, seconds: float = 30.0) -> Process:
         try:
@@ -249,6 +252,34 @@ async def test_hand_edits_are_put_back_within_two_seconds(setting: Setting) -> N
             while not right(await setting.client.get(kind, space, name)):
                 await asyncio.sleep(0.02)
         assert time.monotonic() - begun < 2, f"{kind.kind} {edit}"
+
+
+async def test_trials_wait_for_one_another(setting: Setting) -> None:
+    """Three models change at the same moment where one trial may run: they go one by one, and all arrive."""
+    setting.start(max_trials=1)
+    await setting.leader()
+    names = ("fraud", "churn", "iris")
+    for name in names:
+        await setting.model(name)
+    for name in names:
+        await setting.until(stable, name=name)
+    containers = [{"name": "model", "image": "registry.example.com/fraud:2"}]
+    before = {name: (await setting.status(name))["stable"] for name in names}
+    for name in names:
+        spec = {"spec": {"template": {"spec": {"containers": containers}}}}
+        await setting.client.patch(MODEL_DEPLOYMENT, setting.plane.namespace, name, spec)
+    most = 0
+    async with asyncio.timeout(120):
+        while True:
+            found = {name: await setting.status(name) for name in names}
+            most = max(most, sum("rollout" in status for status in found.values()))
+            if all(stable(status) and status["stable"] != before[name] for name, status in found.items()):
+                break
+            await asyncio.sleep(0.05)
+    assert most == 1
+    began = sorted(status["history"][0]["started"] for status in found.values())
+    ended = sorted(status["history"][0]["ended"] for status in found.values())
+    assert all(end <= start for end, start in zip(ended, began[1:], strict=False)), (began, ended)
 
 
 async def test_a_killed_leader_is_followed_and_its_trial_goes_on(setting: Setting) -> None:

@@ -248,6 +248,7 @@ class World:
         self.template_refused = ""
         self.gateway_up = True
         self.gateway_problem = ""
+        self.turn = ""
         self.foreign: tuple[Ref, ...] = ()
         self.proxies: list[Manifest | None] = [None, None, None]
         self.proxy_lag = [0.1, 0.4, 1.2]
@@ -692,6 +693,7 @@ class World:
             edited=edited,
             foreign=self.foreign,
             gateway_problem=self.gateway_problem,
+            turn=self.turn,
         )
 
     def answers(self, questions: Questions) -> Answers:

@@ -262,8 +262,8 @@ class Voyage:
         if end == wanted:
             return
         cost = self.truth.cost
-        renewed = self.errand.loses and cost & (Cost.OURS | Cost.REQUESTS)  # new pods, which crash later
-        if cost & Cost.OUTCOME or renewed:
+        # Whether a pod crashes before or after its acceptance is a matter of seconds, and every fault costs some.
+        if cost & Cost.OUTCOME or self.errand.loses:
             assert end.phase in (Phase.STABLE, Phase.ROLLED_BACK, Phase.FAILED)
             return
         if cost & Cost.TRIAL and end.phase in (Phase.ROLLED_BACK, Phase.FAILED):

@@ -450,6 +450,8 @@ class Status(Model):
     """The route."""
     rollout: Rollout | None = None
     """The trial under way."""
+    queued_since: Time | None = None
+    """Since when a new trial waits for its turn, where the installation limits how many run at the same time."""
     probation: ProbationStatus | None = None
     """The time after a promotion, while it lasts."""
     kept: Sentence = ""

@@ -1,4 +1,4 @@
-"""All ModelDeployments we watch, as far as one resource matters to another: host names and Gateways.
+"""All ModelDeployments we watch, as far as one resource matters to another: host names, Gateways, and turns.
 
 Kept from the watch, so that a pass needs no LIST to see who else claims its host name.
 """
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from seatrial.cluster.parse import Parent, time_of
+from seatrial.cluster.turns import Turns
 from seatrial.core.state import Installation, Manifest
 
 Key = tuple[str, str]
@@ -34,8 +35,12 @@ class Index:
 
     installation: Installation
     claims: dict[Key, Claim] = field(default_factory=dict)
+    turns: Turns = field(init=False)
     _by_hostname: dict[str, set[Key]] = field(default_factory=dict)
     _by_gateway: dict[Parent, set[Key]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.installation)
 
     def put(self, resource: Manifest) -> set[Key]:
         """Take note of a resource; returns the others whom a change of its claim concerns."""
@@ -43,18 +48,22 @@ class Index:
         key = (metadata["namespace"], metadata["name"])
         claim = self.claim_of(resource)
         before = self.claims.get(key)
+        waiting = self.turns.put(key, resource)
         if before == claim:
-            return set()
-        touched = self.drop(key) if before is not None else set()
+            return waiting
+        touched = self._release(key) if before is not None else set()
         self.claims[key] = claim
         for hostname in claim.hostnames:
             self._by_hostname.setdefault(hostname, set()).add(key)
         for namespace, name, _ in claim.parents:
             self._by_gateway.setdefault((namespace, name), set()).add(key)
-        return (touched | self._sharing(claim)) - {key}
+        return (touched | self._sharing(claim) | waiting) - {key}
 
     def drop(self, key: Key) -> set[Key]:
-        """Forget a resource; returns the others that shared a host name with it."""
+        """Forget a resource; returns the others that shared a host name with it, or waited for it."""
+        return self._release(key) | self.turns.drop(key)
+
+    def _release(self, key: Key) -> set[Key]:
         claim = self.claims.pop(key, None)
         if claim is None:
             return set()

@@ -59,6 +59,7 @@ from seatrial.core.traffic import (
 
 Rule = Callable[[Pass, Status], Status]
 
+TURN_WAKE = timedelta(seconds=10)
 STALLED_WAKE = timedelta(seconds=30)
 GATEWAY_PATIENCE = timedelta(seconds=10)
 """How long a change of the route may go unconfirmed before people are told."""
@@ -76,7 +77,7 @@ def ask(observed: Observed, now: datetime, installation: Installation) -> Questi
     if status.probation is not None:
         return Questions(metrics=probation.questions(p, status))
     if rollout is None:
-        if not _may_begin(p, status):
+        if not _may_begin(p, status) or _waits_for_others(p, status):
             return Questions()
         deployment = assemble.rendered(p, p.wanted)
         dry_run = None
@@ -265,10 +266,24 @@ def _may_begin(p: Pass, status: Status) -> bool:
     return status.rejected is None
 
 
+def _waits_for_others(p: Pass, status: Status) -> bool:
+    """Whether a new trial has to wait. A first deployment has nothing to lose and waits for nobody."""
+    return bool(p.observed.turn) and status.stable is not None
+
+
 def begin(p: Pass, status: Status) -> Status:
-    """Start a trial: the API server takes the template, and every check knows where its numbers are."""
+    """Start a trial: it is its turn, the API server takes the template, and every check knows where its numbers are."""
     if not _may_begin(p, status):
-        return status
+        return status if status.queued_since is None else status.model_copy(update={"queued_since": None})
+    if _waits_for_others(p, status):
+        p.holding = f"waits for its turn: {p.observed.turn}"
+        if status.queued_since is not None:
+            p.wake(TURN_WAKE)
+            return status
+        p.wake(timedelta(seconds=1))
+        p.event("Queued", f"revision {p.wanted} waits for its turn: {p.observed.turn}")
+        return status.model_copy(update={"queued_since": p.now})
+    status = status.model_copy(update={"queued_since": None})
     answer = p.answers.dry_run
     if p.wanted not in p.observed.workloads:
         if answer is None or answer.failed:

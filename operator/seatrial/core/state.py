@@ -36,8 +36,17 @@ class Installation:
     """The API server checks commands and writes down who made a revision."""
     gitops_accounts: tuple[str, ...] = ()
     """Users that apply what others wrote; `*` stands for any characters."""
+    trials: int = 0
+    """Trials that may run at the same time in all namespaces together; 0 for any number."""
+    trials_in_namespace: int = 0
+    """Trials that may run at the same time in one namespace; 0 for any number."""
     unsafe_traffic: bool = False
     """Leave out what keeps requests from being lost. Only the control run of the tests sets it."""
+
+    @property
+    def limits_trials(self) -> bool:
+        """Whether trials wait for one another."""
+        return self.trials > 0 or self.trials_in_namespace > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +187,8 @@ class Observed:
     """Our objects that came back different from what we wrote, twice: admission rewrites them."""
     conflict: str = ""
     """An older resource that owns one of our host names: a sentence, or empty."""
+    turn: str = ""
+    """Which other trials a new one waits for: a sentence, or empty."""
     gateway_problem: str = ""
     """A Gateway we attach to that is missing or not accepted: a sentence, or empty."""
 

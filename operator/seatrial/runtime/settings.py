@@ -48,6 +48,10 @@ class Settings:
     bind: str = ""
     """Address of both ports; empty for all addresses."""
     dwell: timedelta = timedelta(seconds=2)
+    max_trials: int = 0
+    """Trials at the same time; 0 for any number."""
+    max_trials_per_namespace: int = 0
+    """The same in one namespace."""
     image: str = ""
     """The image this process runs from; empty where it is not known."""
     kubeconfig: str = ""
@@ -101,6 +105,8 @@ def add_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str] | 
     flag("--probe-port", 8081, "port of /healthz and /readyz; 0 for none", type=int, metavar="PORT")
     flag("--bind", "" if in_pod else "127.0.0.1", "address of both ports; empty for all", metavar="ADDRESS")
     flag("--dwell", "2s", "how long after the gateway accepts a weight the proxies are trusted to have it")
+    flag("--max-trials", 0, "trials that may run at the same time; 0 for any number", type=int, metavar="N")
+    flag("--max-trials-per-namespace", 0, "the same in one namespace", type=int, metavar="N")
     flag(
         "--image",
         "",
@@ -144,6 +150,8 @@ def from_args(args: argparse.Namespace, environ: Mapping[str, str] | None = None
         raise SettingsError(f"--dwell: {error}") from None
     if args.workers < 1:
         raise SettingsError("--workers: at least 1 is needed")
+    if min(args.max_trials, args.max_trials_per_namespace) < 0:
+        raise SettingsError("--max-trials, --max-trials-per-namespace: 0 is any number, and there is none below it")
     settings = Settings(
         prometheus_url=args.prometheus_url.rstrip("/"),
         prometheus_headers=dict(_header(text) for text in headers),
@@ -157,6 +165,8 @@ def from_args(args: argparse.Namespace, environ: Mapping[str, str] | None = None
         probe_port=args.probe_port,
         bind=args.bind,
         dwell=dwell,
+        max_trials=args.max_trials,
+        max_trials_per_namespace=args.max_trials_per_namespace,
         image=args.image,
         kubeconfig=args.kubeconfig,
         context=args.context,
