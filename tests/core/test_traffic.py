@@ -113,6 +113,15 @@ def test_confirmed_means_accepted_a_dwell_ago() -> None:
     assert later.status.confirmed == wanted.wanted
 
 
+def test_a_clock_that_went_ahead_is_not_waited_for() -> None:
+    """The acceptance was dated ten minutes ahead: it counts from now, not from then."""
+    wanted = traffic(PARTS)
+    ahead = read("m", wanted, route(wanted), NOW + timedelta(minutes=10), DWELL, edited=False)
+    now = read("m", ahead.status, route(wanted), NOW, DWELL, edited=False)
+    assert now.wait == DWELL
+    assert read("m", now.status, route(wanted), NOW + DWELL, DWELL, edited=False).settled
+
+
 def test_a_new_generation_starts_the_dwell_again() -> None:
     wanted = traffic(PARTS)
     first = read("m", wanted, route(wanted), NOW, DWELL, edited=False)

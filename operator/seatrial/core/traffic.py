@@ -126,7 +126,8 @@ def read(
         since = None if traffic.slots == Slots() else traffic.unsettled_since or now
         return Reading(traffic.model_copy(update={"accepted": None, "unsettled_since": since}), settled=False)
     accepted = traffic.accepted
-    if accepted is None or accepted.generation != route.generation:
+    if accepted is None or accepted.generation != route.generation or accepted.since > now:
+        # A moment that is still to come was written by a clock that went ahead: the dwell begins anew.
         accepted = Accepted(generation=route.generation, since=now)
     left = accepted.since + dwell - now
     if left > timedelta(0):
