@@ -319,6 +319,7 @@ def a_trial_waits_for_its_turn() -> World:
     assert "queuedSince" in world.resource["status"]
     world.tell(world.status.message)
     world.turn = ""
+    assert world.run(20, until=lambda w: w.status.rollout is not None)
     ends(world, Phase.STABLE)
     assert world.status.stable == new
     assert "queuedSince" not in world.resource["status"]
