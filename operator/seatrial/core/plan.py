@@ -13,7 +13,6 @@ from seatrial.api.base import format_duration
 from seatrial.api.status import (
     PARTS,
     BackReason,
-    Overlay,
     OverlayKind,
     Phase,
     PreflightOutcome,
@@ -38,7 +37,6 @@ from seatrial.core import (
     trial,
     voyage,
     waiting,
-    windows,
 )
 from seatrial.core.conditions import Claim, settle
 from seatrial.core.outcome import ApplyOutcome
@@ -424,19 +422,11 @@ def overlay(p: Pass, status: Status) -> Status:
             p.note(f"no longer {old.kind}")
             rollout = rollout.model_copy(update={"overlay": None})
         return _with_rollout(status, clock.go(rollout, p.now))
-    kind, message = found
-    if old is None or old.kind is not kind:
-        if kind is not OverlayKind.PAUSED:  # the pause itself has told people already
-            p.event(str(kind), message, "Warning")
-        rollout = rollout.model_copy(update={"overlay": Overlay(kind=kind, message=message[:1024], since=p.now)})
-    elif old.message != message:
-        rollout = rollout.model_copy(update={"overlay": old.model_copy(update={"message": message[:1024]})})
-    if kind is OverlayKind.FROZEN and rollout.overlay is not None:
-        ends = {"deadline": windows.opens(p.spec.strategy.windows or (), p.now), "then": "goes on"}
-        rollout = rollout.model_copy(update={"overlay": rollout.overlay.model_copy(update=ends)})
-    if kind is OverlayKind.BLOCKED and rollout.overlay is not None:
-        ends = {"deadline": p.blocked_until, "then": p.blocked_then}
-        rollout = rollout.model_copy(update={"overlay": rollout.overlay.model_copy(update=ends)})
+    if old is not None and old.kind is found.kind:
+        found = found.model_copy(update={"since": old.since})
+    elif found.kind is not OverlayKind.PAUSED:  # the pause itself has told people already
+        p.event(str(found.kind), found.message, "Warning")
+    rollout = rollout.model_copy(update={"overlay": found})
     return _with_rollout(status, clock.stop(rollout, p.now))
 
 

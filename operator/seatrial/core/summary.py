@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from seatrial.api.status import (
+    Overlay,
     OverlayKind,
     Phase,
     RevisionStatus,
@@ -188,19 +191,24 @@ def _claims(p: Pass, status: Status) -> list[Claim]:
     ]
 
 
-def overlay_of(p: Pass, status: Status) -> tuple[OverlayKind, str] | None:
-    """What stops a trial from advancing now, the most outward cause first."""
+def overlay_of(p: Pass, status: Status) -> Overlay | None:
+    """What stops a trial from advancing now, with what ends it; the most outward cause first."""
+
+    def stops(kind: OverlayKind, message: str, deadline: datetime | None = None, then: str = "") -> Overlay:
+        return Overlay(kind=kind, message=message[:1024], since=p.now, deadline=deadline, then=then)
+
     if p.blocked:
-        return OverlayKind.BLOCKED, p.blocked
+        return stops(OverlayKind.BLOCKED, p.blocked, p.blocked_until, p.blocked_then)
     if p.holding:
-        return OverlayKind.HOLDING, f"evidence is missing, holding for ever: {p.holding}"
+        return stops(OverlayKind.HOLDING, f"evidence is missing, holding for ever: {p.holding}")
     if status.paused is not None:
         why = f": {status.paused.reason}" if status.paused.reason else ""
-        return (
+        return stops(
             OverlayKind.PAUSED,
             f"paused by {status.paused.by}{why}; seatrial resume {p.observed.name} goes on, abort sends it back",
         )
     if (opening := windows.opens(p.spec.strategy.windows or (), p.now)) is not None and status.stable is not None:
         p.wake(opening - p.now)
-        return OverlayKind.FROZEN, f"outside strategy.windows until {opening:%Y-%m-%d %H:%M} UTC: no more exposure"
+        sentence = f"outside strategy.windows until {opening:%Y-%m-%d %H:%M} UTC: no more exposure"
+        return stops(OverlayKind.FROZEN, sentence, opening, "goes on")
     return None
