@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -19,15 +18,8 @@ from pathlib import Path
 import pytest
 
 from dev import tools
+from dev.controlplane import free_port
 from dev.errors import DevError
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
-
 
 Answer = tuple[int, dict[str, str], bytes]
 

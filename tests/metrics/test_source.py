@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dev.controlplane import free_port
 from seatrial.core.questions import (
     CounterQuestion,
     Counters,
@@ -29,7 +30,7 @@ from seatrial.core.questions import (
 )
 from seatrial.metrics import source as module
 from seatrial.metrics.source import NO_PROMETHEUS, PrometheusSource, nearest
-from tests.metrics.conftest import Answer, Exporter, Prometheus, free_port, http_server
+from tests.metrics.conftest import Answer, Exporter, Prometheus, http_server
 
 pytestmark = pytest.mark.timeout(300)
 

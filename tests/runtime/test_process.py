@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from dev.controlplane import free_port
 from seatrial.cluster.client import Client
 from seatrial.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, LEASE, MODEL_DEPLOYMENT, SERVICE
 from tests.cluster_io.conftest import Plane, RealServer
@@ -40,12 +40,6 @@ parser = argparse.ArgumentParser()
 add_arguments(parser)
 sys.exit(run(parser.parse_args()))
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

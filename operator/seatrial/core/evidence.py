@@ -107,7 +107,7 @@ def previewed(p: Pass, rollout: Rollout | None) -> bool:
     """Whether the candidate stands behind its preview: what comes there is not what stable gets."""
     if rollout is None or rollout.promoting:
         return False
-    return voyage.leg(p, rollout).kind is Kind.BLUE_GREEN
+    return not voyage.leg(p, rollout).judged
 
 
 def opening_questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
@@ -219,7 +219,7 @@ def _act(p: Pass, status: Status) -> Status:
 
 def _hold_if_blind(p: Pass, status: Status) -> Status:
     blind = [check for check in status.checks if check.outcome in (Outcome.NO_DATA, Outcome.ERROR)]
-    flipping = status.rollout is not None and voyage.leg(p, status.rollout).kind is Kind.BLUE_GREEN
+    flipping = status.rollout is not None and not voyage.leg(p, status.rollout).judged
     if blind and not p.holding and not flipping:  # a preview and its flip do not wait for numbers of live requests
         p.holding = f"check {blind[0].name}: {blind[0].message}"
     return status

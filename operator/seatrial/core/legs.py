@@ -38,6 +38,11 @@ class Leg:
     scale: str = "ByWeight"
     """Pods: what the exposure needs, as many as stable, or a number."""
 
+    @property
+    def judged(self) -> bool:
+        """Whether live requests, or copies of them, come to the candidate; to a preview nobody comes by himself."""
+        return self.kind is not Kind.BLUE_GREEN
+
     def pods(self, replicas: int) -> int:
         """Pods the candidate needs on this leg; `replicas` is stable's full size."""
         if self.scale == "Full":

@@ -153,7 +153,7 @@ def told(p: Pass, status: Status) -> str:
         return ""
     workload = p.workload(kept)
     pods, ready = (workload.replicas, workload.ready) if workload is not None else (0, 0)
-    gpus = sum(_gpus(p, kept).values()) * pods
+    gpus = _gpus(p, kept) * pods
     held = f"kept: {_counted(pods, 'pod')} of {kept}" + (f" with {_counted(gpus, 'GPU')}" if gpus else "")
     if ready >= p.replicas:
         return f"{held}; going back moves all traffic at once"
@@ -164,13 +164,13 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _gpus(p: Pass, revision: str) -> dict[str, int]:
-    """GPUs of one pod by resource name, as its containers limit them."""
+def _gpus(p: Pass, revision: str) -> int:
+    """GPUs of one pod, as its containers limit them."""
     record = p.observed.records.get(revision)
-    found: dict[str, int] = {}
     containers = record.deployment["spec"]["template"]["spec"]["containers"] if record is not None else ()
-    for container in containers:
-        for name, amount in ((container.get("resources") or {}).get("limits") or {}).items():
-            if name.endswith("/gpu") and str(amount).isdigit():
-                found[name] = found.get(name, 0) + int(amount)
-    return found
+    return sum(
+        int(amount)
+        for container in containers
+        for name, amount in ((container.get("resources") or {}).get("limits") or {}).items()
+        if name.endswith("/gpu") and str(amount).isdigit()
+    )

@@ -69,9 +69,7 @@ def is_last(p: Pass, rollout: Rollout) -> bool:
 
 def accepts(p: Pass, rollout: Rollout) -> bool:
     """Whether the present leg is the last one that is judged: a preview has no live requests to judge."""
-    return leg(p, rollout).kind is not Kind.BLUE_GREEN and all(
-        later.kind is Kind.BLUE_GREEN for later in p.legs[max(0, rollout.step) + 1 :]
-    )
+    return leg(p, rollout).judged and not any(later.judged for later in p.legs[max(0, rollout.step) + 1 :])
 
 
 def minimum_time(p: Pass, rollout: Rollout) -> timedelta:
@@ -144,7 +142,7 @@ def to_last_step(p: Pass, status: Status) -> Status:
     """Skip the remaining exposure, up to the leg where acceptance is judged."""
     rollout = status.rollout
     assert rollout is not None
-    judged = max((i for i, one in enumerate(p.legs) if one.kind is not Kind.BLUE_GREEN), default=0)
+    judged = max((i for i, one in enumerate(p.legs) if one.judged), default=0)
     if rollout.promoting or (rollout.promote and rollout.step >= judged):
         return status
     if rollout.step < judged:
@@ -237,7 +235,7 @@ def _leave(p: Pass, status: Status, rollout: Rollout) -> Status:
     if (name := gate(p, rollout)) is not None:
         return _await(p, status, rollout, name)
     if is_last(p, rollout):
-        passed = "its preview" if here.kind is Kind.BLUE_GREEN else f"its last step: {verdicts(status)}"
+        passed = f"its last step: {verdicts(status)}" if here.judged else "its preview"
         p.event("Accepted", f"revision {rollout.revision} passed {passed}; all traffic moves to it")
         return status.model_copy(update={"rollout": rollout.model_copy(update={"promoting": True, "overlay": None})})
     onward = clock.restart(rollout, None).model_copy(update={"step": rollout.step + 1, "overlay": None})
@@ -247,7 +245,7 @@ def _leave(p: Pass, status: Status, rollout: Rollout) -> Status:
 
 def _speaks_for(p: Pass, status: Status, here: Leg) -> bool:
     """Whether the evidence lets the candidate go on. Behind a preview only a failure counts."""
-    if here.kind is Kind.BLUE_GREEN:
+    if not here.judged:
         return all(check.outcome is not Outcome.FAIL for check in status.checks)
     return p.looked and all(check.outcome is Outcome.PASS for check in status.checks)
 
