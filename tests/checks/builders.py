@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from seatrial.api.spec import Check, CheckPreset, MetricSource, Runtime
 from seatrial.api.status import Arms, CheckStatus, Tally
 from seatrial.core.checks import Arm, Situation
+from seatrial.core.checks.gathering import gathered, kept
+from seatrial.core.checks.terms import terms_of
 from seatrial.core.questions import Counters, Series
+from seatrial.core.statistics import clumps
+from seatrial.core.statistics.clumps import Pace
 from seatrial.metrics import presets
 from tests.checks.world import EPOCH, T0
 
 PRESETS = presets.load()
 ERRORS = Check(name="errors", preset=CheckPreset.ERRORS)
 LATENCY = Check(name="latency", preset=CheckPreset.LATENCY)
+INTERVAL = timedelta(seconds=15)
 STABLE, CANDIDATE = "7c9f1b20de", "e04d5521aa"
 
 
@@ -44,6 +49,17 @@ def arms(candidate: tuple[int, int], stable: tuple[int, int] = (0, 0)) -> Arms:
     return Arms(
         candidate=Tally(events=candidate[0], total=candidate[1]), stable=Tally(events=stable[0], total=stable[1])
     )
+
+
+def looked(looks: Iterable[Arms], check: Check = ERRORS, *, past: Iterable[Arms] = (), **where: Any) -> CheckStatus:
+    """The evidence after looks 15 s apart, the last one at T0 + 15 s times their number; `past` are stable's windows."""
+    pace = Pace()
+    for window in past:
+        pace = clumps.observed(pace, window.stable.events, window.stable.total)
+    have = begun(name=check.name, pace=kept(pace))
+    for index, new in enumerate(looks, 1):
+        have = gathered(have, situation(T0 + index * INTERVAL, **where), new, terms_of(check))
+    return have
 
 
 def begun(source: MetricSource | None = MetricSource.GATEWAY, name: str = "errors", **changes: Any) -> CheckStatus:

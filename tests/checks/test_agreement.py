@@ -19,7 +19,7 @@ from seatrial.compare.meters import Meters
 from seatrial.compare.sampling import Dropped
 from seatrial.compare.verdict import Finding
 from seatrial.core.checks import agreement
-from seatrial.core.checks.share import added
+from seatrial.core.checks.gathering import gathered
 from seatrial.core.compared import ALL, CANDIDATE, ITSELF, Result
 from seatrial.core.questions import CounterQuestion, Failure
 from tests.checks.builders import CANDIDATE as REVISION
@@ -27,6 +27,7 @@ from tests.checks.builders import STABLE, arms, situation
 from tests.checks.world import T0
 from tests.sim.prometheus import SimPrometheus, Weather
 
+LOOKS = 6
 AGREE, DIFFER, UNANSWERED = Finding(Result.AGREE), Finding(Result.DIFFER), Finding(Result.UNANSWERED)
 
 
@@ -87,13 +88,15 @@ class Shadow:
 
 
 def after(*compared: tuple[int, Finding, Finding], check: Asked | None = None) -> CheckStatus:
-    """The verdict on so many comparisons, half a minute after the comparer's start."""
+    """The verdict on so many comparisons, spread over `LOOKS` looks."""
     shadow = Shadow(check or Asked())
     shadow.wait(10)
-    for count, candidate, itself in compared:
-        shadow.compared(count, candidate, itself)
-    shadow.wait(20)
-    return shadow.look()
+    for _ in range(LOOKS):
+        for count, candidate, itself in compared:
+            shadow.compared(count // LOOKS, candidate, itself)
+        shadow.wait(15)
+        shadow.look()
+    return shadow.stored
 
 
 def test_it_passes_on_enough_comparisons_and_says_how_many_are_missing() -> None:
@@ -104,44 +107,45 @@ def test_it_passes_on_enough_comparisons_and_says_how_many_are_missing() -> None
     said = shadow.look()
     assert (said.outcome, said.trial) == (Outcome.INCONCLUSIVE, arms((0, 100), (0, 100)))
     assert said.message == (
-        "same: answers that differ 0.00% vs 0.00% (0 of 100 vs 0 of 100), at most 2.95 points worse (margin 1.00 points): "
-        "needs about 200 more requests"
+        "same: answers that differ 0.00% vs 0.00% (0 of 100 vs 0 of 100): "
+        "needs about 1,100 more requests, 5m40s at today's rate"
     )
-    shadow.compared(200, AGREE)
-    shadow.wait(20)
-    said = shadow.look()
+    for _ in range(4):
+        shadow.compared(300, AGREE)
+        shadow.wait(20)
+        said = shadow.look()
     assert said.outcome is Outcome.PASS
-    assert said.trial == arms((0, 300), (0, 300))
+    assert said.trial == arms((0, 1300), (0, 1300))
 
 
 def test_a_candidate_that_differs_fails() -> None:
-    said = after((270, AGREE, AGREE), (30, DIFFER, AGREE))
+    said = after((900, AGREE, AGREE), (102, DIFFER, AGREE))
     assert said.outcome is Outcome.FAIL
     assert said.message == (
-        "same: answers that differ 10.00% vs 0.00% (30 of 300 vs 0 of 300) at this weight, at least 3.90 points worse, "
-        "margin 1.00 points: fail"
+        "same: answers that differ 10.18% vs 0.00% (102 of 1,002 vs 0 of 1,002) at this weight, more than 1.00 points worse "
+        "(chance below 1 in a million): fail"
     )
 
 
 def test_what_stable_itself_varies_by_is_not_held_against_the_candidate() -> None:
     """The very numbers that fail above, beside a stable that is not of one mind either."""
-    said = after((5400, AGREE, AGREE), (300, DIFFER, AGREE), (300, AGREE, DIFFER))
-    assert said.trial == arms((300, 6000), (300, 6000))
+    said = after((10800, AGREE, AGREE), (600, DIFFER, AGREE), (600, AGREE, DIFFER))
+    assert said.trial == arms((600, 12000), (600, 12000))
     assert said.outcome is Outcome.PASS
 
 
 def test_an_answer_that_does_not_come_differs_on_either_side() -> None:
-    assert after((270, AGREE, AGREE), (30, UNANSWERED, AGREE)).outcome is Outcome.FAIL
-    said = after((270, AGREE, AGREE), (30, AGREE, UNANSWERED))
-    assert said.trial == arms((0, 300), (30, 300))
+    assert after((900, AGREE, AGREE), (102, UNANSWERED, AGREE)).outcome is Outcome.FAIL
+    said = after((900, AGREE, AGREE), (102, AGREE, UNANSWERED))
+    assert said.trial == arms((0, 1002), (102, 1002))
 
 
 def test_a_stable_that_hardly_agrees_with_itself_lets_nothing_pass() -> None:
     """It differs from everything, and so does any candidate, however wrong."""
-    said = after((9000, DIFFER, DIFFER), (1000, AGREE, AGREE))
+    said = after((90_000, DIFFER, DIFFER), (10_002, AGREE, AGREE))
     assert said.outcome is Outcome.INCONCLUSIVE
     assert said.message.startswith(
-        "stable's own answers to one request differ in 90% of 10,000, and above 20% agreement"
+        "stable's own answers to one request differ in 90% of 100,002, and above 20% agreement"
     )
 
 
@@ -150,18 +154,19 @@ def test_a_stable_that_hardly_agrees_with_itself_lets_nothing_pass() -> None:
 )
 def test_the_margin_decides(margin: str, outcome: Outcome) -> None:
     check = Asked(margin=Margin(points=Decimal(margin)))
-    assert after((270, AGREE, AGREE), (30, DIFFER, AGREE), check=check).outcome is outcome
+    assert after((900, AGREE, AGREE), (102, DIFFER, AGREE), check=check).outcome is outcome
 
 
 def test_one_output_is_judged_by_itself() -> None:
     shadow = Shadow(Asked(agreement=Agreement(output="label", mode=AgreementMode.CLASS)))
     shadow.wait(10)
-    for _ in range(400):
-        shadow.meters.found(CANDIDATE, {"label": AGREE, "score": DIFFER, ALL: DIFFER})
-        shadow.meters.found(ITSELF, {"label": AGREE, "score": AGREE, ALL: AGREE})
-    shadow.wait(20)
-    said = shadow.look()
-    assert (said.outcome, said.trial) == (Outcome.PASS, arms((0, 400), (0, 400)))
+    for _ in range(LOOKS):
+        for _ in range(300):
+            shadow.meters.found(CANDIDATE, {"label": AGREE, "score": DIFFER, ALL: DIFFER})
+            shadow.meters.found(ITSELF, {"label": AGREE, "score": AGREE, ALL: AGREE})
+        shadow.wait(20)
+        said = shadow.look()
+    assert (said.outcome, said.trial) == (Outcome.PASS, arms((0, 1800), (0, 1800)))
     assert said.message.startswith("same: answers that differ in label 0.00%")
     whole = Shadow(meters=shadow.meters, prometheus=shadow.prometheus, seconds=shadow.seconds)
     assert whole.look().outcome is Outcome.FAIL
@@ -170,9 +175,10 @@ def test_one_output_is_judged_by_itself() -> None:
 def test_nothing_passes_before_the_stage_has_settled() -> None:
     shadow = Shadow()
     shadow.wait(10)
-    shadow.compared(500, AGREE)
-    shadow.wait(20)
-    said = shadow.look(settled=False)
+    for _ in range(LOOKS):
+        shadow.compared(500, AGREE)
+        shadow.wait(20)
+        said = shadow.look(settled=False)
     assert said.outcome is Outcome.INCONCLUSIVE
     assert "two scrapes" in said.message
 
@@ -202,15 +208,17 @@ def test_without_a_comparer_there_is_no_data() -> None:
 def test_a_comparer_that_is_scraped_no_more_lets_nothing_pass() -> None:
     shadow = Shadow()
     shadow.wait(10)
-    shadow.compared(500, AGREE)
-    shadow.wait(20)
-    assert shadow.look().outcome is Outcome.PASS
+    for _ in range(LOOKS):
+        shadow.compared(500, AGREE)
+        shadow.wait(20)
+        shadow.look()
+    assert shadow.stored.outcome is Outcome.PASS
     shadow.scraped = False
     shadow.wait(30)
     said = shadow.look()
     assert said.outcome is Outcome.NO_DATA
     assert said.message == "the comparer was last scraped 32 s ago: nothing newer can be judged"
-    assert said.trial == arms((0, 500), (0, 500)), "what was seen stays"
+    assert said.trial == arms((0, 3000), (0, 3000)), "what was seen stays"
 
 
 def test_prometheus_down_is_an_error_and_loses_nothing() -> None:
@@ -299,7 +307,9 @@ def test_identical_models_are_hardly_ever_failed_and_soon_accepted() -> None:
             new = arms(
                 (sum(draw.random() < noise for _ in range(60)), 60), (sum(draw.random() < noise for _ in range(60)), 60)
             )
-            stored = agreement.judge(check, added(stored, seen, new), seen)
+            stored = agreement.judge(
+                check, gathered(stored, agreement.as_halves(seen), new, agreement.terms_of(check)), seen
+            )
             failed += stored.outcome is Outcome.FAIL
         accepted += stored.outcome is Outcome.PASS
     assert failed <= 1

@@ -168,6 +168,48 @@ class Arms(Model):
     """The revision on trial."""
 
 
+Nats = Annotated[list[Annotated[int, Field(ge=-(10**9), le=10**9)]], Field(max_length=8)]
+"""Logarithms of evidence by alternative, in thousandths of a nat."""
+Thousandths = Annotated[int, Field(ge=0)]
+"""A number that is no integer, in thousandths."""
+
+
+class PaceStatus(Model):
+    """What was seen of stable window by window: its share, and how much its events come in clumps."""
+
+    squares: Thousandths = 0
+    """Weighted sum of chi-squares of neighbouring windows."""
+    weight: Thousandths = 0
+    """Sum of the weights."""
+    events: Thousandths = 0
+    """Errors, or slow requests."""
+    total: Thousandths = 0
+    """All requests."""
+    windows: Annotated[int, Field(ge=0)] = 0
+    """Windows with requests."""
+    last_events: Thousandths = 0
+    """Errors, or slow requests, of the last window."""
+    last_total: Thousandths = 0
+    """All requests of the last window."""
+
+
+class EvidenceStatus(Model):
+    """What the counts say so far, look by look; it cannot be had from their sums."""
+
+    since: Time
+    """When it began."""
+    alone: bool = False
+    """`step` and `trial` speak of the ceiling, since stable answered nothing beside the candidate."""
+    worse: Nats = []
+    """That the candidate is worse than stable by more than the margin."""
+    above: Nats = []
+    """That the candidate's own share is above the ceiling."""
+    step: Nats = []
+    """That what this weight can do stays within what the check allows."""
+    trial: Nats = []
+    """That the candidate itself stays within what the check allows, on all requests of the trial."""
+
+
 class CheckStatus(Model):
     """A check's evidence and its latest verdict."""
 
@@ -201,6 +243,10 @@ class CheckStatus(Model):
     """Counts of the five-minute block before."""
     block_since: Time | None = None
     """When the present block began."""
+    pace: PaceStatus | None = None
+    """Stable's windows, from the hour before the trial on."""
+    evidence: EvidenceStatus | None = None
+    """What the counts say so far."""
 
 
 class Overlay(Model):

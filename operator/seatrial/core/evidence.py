@@ -81,6 +81,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         confirmed_at=confirmed_at,
         start=p.now,
         now=p.now,
+        checks=sum(1 for check in wanted_checks(p, rollout) if check.query is None),
         interval=p.spec.analysis.interval,
         scrape_interval=scrape.total_seconds() if scrape is not None else None,
         vacant=p.spec.traffic.drain,

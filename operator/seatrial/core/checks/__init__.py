@@ -11,6 +11,7 @@ from seatrial.api.spec import Check, Runtime
 from seatrial.api.status import CheckStatus, Outcome
 from seatrial.core.checks import agreement, query, share
 from seatrial.core.checks.base import Arm, Hold, Kind, Presets, Refusal, Situation
+from seatrial.core.checks.terms import terms_of
 from seatrial.core.questions import MetricAnswer, MetricQuestion
 
 __all__ = [
@@ -44,7 +45,7 @@ def kind_of(check: Check) -> Kind:
 
 def needs_control(check: Check) -> bool:
     """Whether a check says nothing while stable gets no live requests beside the candidate."""
-    return check.agreement is not None or (check.preset is not None and share.terms_of(check).ceiling is None)
+    return check.agreement is not None or (check.preset is not None and terms_of(check).ceiling is None)
 
 
 def opening_questions(check: Check, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:
@@ -83,8 +84,9 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
 def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
     """Empty evidence: of the step, when a new weight is confirmed; of the whole `trial`, when it is void.
 
-    What was chosen for the trial stays: the source, and the edge that makes an answer slow.
+    What was chosen for the trial stays: the source, and the edge that makes an answer slow. So does what stable was like.
     """
+    evidence = stored.evidence
     update: dict[str, object] = {
         "outcome": Outcome.INCONCLUSIVE,
         "message": "",
@@ -93,6 +95,7 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
         "recent": None,
         "previous": None,
         "block_since": None,
+        "evidence": None if evidence is None or trial else evidence.model_copy(update={"step": []}),
     }
     if trial:
         update["trial"] = None

@@ -25,12 +25,17 @@ from seatrial.api.status import Arms, CheckStatus, Outcome, Tally
 from seatrial.build.names import comparer_name
 from seatrial.core import compared, counters
 from seatrial.core.checks.base import Arm, Hold, Presets, Refusal, Situation, unanswered, verdict
+from seatrial.core.checks.gathering import gathered
+from seatrial.core.checks.judging import judge_share
 from seatrial.core.checks.preset import literal, quote
-from seatrial.core.checks.share import Terms, added, answers_of, judge_share, question_key, span
+from seatrial.core.checks.share import answers_of, question_key, span
+from seatrial.core.checks.terms import Terms, terms
 from seatrial.core.compared import Result
 from seatrial.core.questions import CounterQuestion, MetricAnswer, MetricQuestion, Series
 
 DEFAULT_MARGIN = Margin(points=Decimal(1))
+INFLATION = 2.0
+"""Answers to one request differ or not whatever the next one is: little comes in clumps."""
 NOISIEST = 0.2
 """The largest share of stable's answers that may differ from its own for agreement to say anything."""
 PAIRS = {"candidate": compared.CANDIDATE, "stable": compared.ITSELF}
@@ -120,7 +125,8 @@ def fold(
         if (problem := _not_scraped(counters.scrapes(answer.series), end)) is not None:
             return unanswered(stored, situation, Outcome.NO_DATA, problem)
     tallies = {side: _tally(answer.series, start, end) for side, _, answer in read}
-    counted = added(stored, situation, Arms(candidate=tallies["candidate"], stable=tallies["stable"]))
+    new = Arms(candidate=tallies["candidate"], stable=tallies["stable"])
+    counted = gathered(stored, as_halves(situation), new, terms_of(check))
     why = _why_nothing(read[0][2].series, start, end) if tallies["candidate"].total == 0 else ""
     return counted.model_copy(update={"outcome": Outcome.INCONCLUSIVE, "message": why})
 
@@ -173,9 +179,8 @@ def judge(check: Asked, stored: CheckStatus, situation: Situation) -> CheckStatu
     """As a share is judged at the last step: on all evidence of the trial, whatever weight the candidate has."""
     if stored.outcome in (Outcome.NO_DATA, Outcome.ERROR):
         return stored
-    # At half the weight each arm gets as many requests as the other, which is how many are still missing.
-    seen = replace(situation, last=True, concurrent=True, weight=50.0)
-    judged = judge_share(_subject(check), _terms(check), stored.model_copy(update={"message": ""}), seen)
+    seen = as_halves(situation)
+    judged = judge_share(_subject(check), terms_of(check), stored.model_copy(update={"message": ""}), seen)
     evidence = stored.trial or Arms()
     if judged.outcome is Outcome.PASS and evidence.stable.events > NOISIEST * evidence.stable.total:
         return verdict(
@@ -193,13 +198,13 @@ def judge(check: Asked, stored: CheckStatus, situation: Situation) -> CheckStatu
     return judged
 
 
-def _terms(check: Asked) -> Terms:
-    margin = check.margin or DEFAULT_MARGIN
-    return Terms(
-        points=None if margin.points is None else float(margin.points) / 100.0,
-        relative=None if margin.relative is None else float(margin.relative) / 100.0,
-        ceiling=None,
-    )
+def terms_of(check: Asked) -> Terms:
+    return terms(check.margin or DEFAULT_MARGIN, inflation=INFLATION)
+
+
+def as_halves(situation: Situation) -> Situation:
+    """At half the weight each arm gets as many requests as the other, which is how many are still missing."""
+    return replace(situation, last=True, concurrent=True, weight=50.0)
 
 
 def _subject(check: Asked) -> str:

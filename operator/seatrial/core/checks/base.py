@@ -70,6 +70,8 @@ class Situation:
     """Where counting begins for a check that has counted nothing yet."""
     now: datetime
     """The instant of this look: the same one for `ask`, `fold` and `judge`."""
+    checks: int = 1
+    """Checks on shares that are in force: they share the chance of a false alarm."""
     interval: timedelta = timedelta(seconds=15)
     """Time between two looks."""
     scrape_interval: float | None = None

@@ -1,13 +1,6 @@
-"""Errors and Latency: a share of requests, the candidate's against stable's.
+"""Errors and Latency: a share of requests, the candidate's against stable's. Where they are counted, and how many.
 
-Until sequential tests come, the judge is made of one-sided bounds (`core/bounds.py`):
-
-* Fail when the candidate is worse than the margin with 99.99 % confidence, or above the ceiling; on the requests of
-  this weight, of the last one or two five-minute blocks, or of the whole trial. Nothing else is asked for, so ten
-  errors in ten requests are enough. A long healthy past must not drown a fresh fault: that is what the blocks are for.
-* Pass when there are enough requests and the harm that this weight can do stays within the margin:
-  weight × upper bound (95 %) of the difference. At the last step the bound itself, on all evidence of the trial.
-* Else Inconclusive, with the number of requests that is missing at today's shares.
+The verdict on the counts is in `judging`.
 """
 
 from __future__ import annotations
@@ -16,12 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from seatrial.api.base import format_duration
-from seatrial.api.spec import Check, CheckPreset, Margin, MetricSource
+from seatrial.api.spec import Check, CheckPreset, MetricSource
 from seatrial.api.status import Arms, CheckStatus, Outcome, Tally
-from seatrial.core import bounds, counters
+from seatrial.core import counters
 from seatrial.core.checks.base import (
     INGESTION,
     Arm,
@@ -33,9 +25,11 @@ from seatrial.core.checks.base import (
     nearest,
     pods_pattern,
     unanswered,
-    verdict,
 )
+from seatrial.core.checks.gathering import gathered, kept
+from seatrial.core.checks.judging import judge_share
 from seatrial.core.checks.preset import Counted, Preset, literal, quote
+from seatrial.core.checks.terms import terms_of
 from seatrial.core.questions import (
     CounterQuestion,
     Counters,
@@ -48,50 +42,13 @@ from seatrial.core.questions import (
     NoData,
     Series,
 )
+from seatrial.core.statistics import clumps
+from seatrial.core.statistics.clumps import Pace
 
-FAIL_CONFIDENCE = 0.9999
-PASS_CONFIDENCE = 0.95
-RELATIVE_FLOOR = 0.0025
-"""A relative margin is never less than this share: without it a stable that makes no errors could not be matched."""
-BLOCK = timedelta(minutes=5)
 LOOK_BACK = timedelta(hours=1)
-"""How far back a series may lie that shows that stable has such metrics."""
-
-_DEFAULT_MARGIN = {
-    CheckPreset.ERRORS: Margin(points=Decimal("0.5"), relative=Decimal(50)),
-    CheckPreset.LATENCY: Margin(points=Decimal(2)),
-}
-_DEFAULT_MAX = {CheckPreset.ERRORS: 0.05}
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a check allows, as shares from 0 to 1."""
-
-    points: float | None
-    relative: float | None
-    ceiling: float | None
-
-    def margin(self, base: float) -> float:
-        """How much more than stable's share is still acceptable: the stricter of the two margins."""
-        allowed = [self.points] if self.points is not None else []
-        if self.relative is not None:
-            allowed.append(max(self.relative * base, RELATIVE_FLOOR))
-        return min(allowed, default=1.0)
-
-
-def terms_of(check: Check) -> Terms:
-    """A check's margins and ceiling, defaults filled in."""
-    assert check.preset is not None
-    margin = check.margin or _DEFAULT_MARGIN[check.preset]
-    ceiling = _DEFAULT_MAX.get(check.preset)
-    if check.max is not None:
-        ceiling = float(check.max.rstrip("%")) / (100.0 if check.max.endswith("%") else 1.0)
-    return Terms(
-        points=None if margin.points is None else float(margin.points) / 100.0,
-        relative=None if margin.relative is None else float(margin.relative) / 100.0,
-        ceiling=ceiling,
-    )
+"""How far back a series may lie that shows that stable has such metrics, and how far its windows are looked at."""
+WINDOW = timedelta(seconds=15)
+"""The least length of a window of stable's past."""
 
 
 def handles(check: Check) -> bool:
@@ -168,11 +125,15 @@ def _opening_key(check: Check, preset: Preset) -> str:
 
 
 def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:
-    """Raw samples of both arms since the last count. One question for each arm, so that all its numbers are of a piece."""
+    """Raw samples of both arms since the last count. One question for each arm, so that all its numbers are of a piece.
+
+    The first question reaches an hour into stable's past, to learn how its errors come.
+    """
     preset = _preset(check, stored, situation, presets)
     if preset is None:
         return ()
     start, end = span(stored, situation)
+    past = LOOK_BACK if stored.pace is None else timedelta(0)
     counted = _counted(check, preset)
     only = dict(counted.only)
     if check.preset is CheckPreset.LATENCY and stored.slower_than is not None:
@@ -181,7 +142,7 @@ def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Preset
         CounterQuestion(
             question_key(check.name, side),
             _selector(preset, (counted.metric, preset.proof), only, arm, situation),
-            start,
+            start - past if side == "stable" else start,
             end,
         )
         for side, arm in _sides(situation)
@@ -303,6 +264,8 @@ def fold(
     for sample in samples:
         if check.preset is CheckPreset.LATENCY and sample.all and not sample.bad:
             return unanswered(stored, situation, Outcome.ERROR, f"{sample.side} has no bucket with the edge {edge}")
+    if stored.pace is None and situation.concurrent:
+        stored = stored.model_copy(update={"pace": kept(_past(check, samples[-1], start, situation))})
     # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(_countable_from(sample, start, end, since) for sample in samples)
@@ -315,7 +278,8 @@ def fold(
             return unanswered(stored, situation, Outcome.NO_DATA, tally.message)
         tallies[sample.side] = tally
     caveat = _unseen_pod(samples[0], end) if preset.source is MetricSource.RUNTIME else ""
-    counted = added(stored, situation, Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally())))
+    new = Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally()))
+    counted = gathered(stored, situation, new, terms_of(check))
     return counted.model_copy(update={"slower_than": edge, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
 
 
@@ -433,6 +397,18 @@ def _tally(check: Check, sample: _Sample, start: float, end: float, since: float
     return Tally(events=min(max(0, events), total), total=total)
 
 
+def _past(check: Check, stable: _Sample, end: float, situation: Situation) -> Pace:
+    """Stable's windows in the hour before; those in which somebody's past is not known are left out."""
+    pace, length = Pace(), max(WINDOW, situation.interval).total_seconds()
+    count = int(LOOK_BACK.total_seconds() / length)
+    for index in range(count, 0, -1):
+        begin = end - index * length
+        tally = _tally(check, stable, begin, begin + length, begin)
+        if isinstance(tally, Tally):
+            pace = clumps.observed(pace, tally.events, tally.total)
+    return pace
+
+
 def _born(arm: Arm) -> dict[str, float]:
     return {pod: created.timestamp() for pod, created in arm.pods.items()}
 
@@ -485,214 +461,11 @@ def _quantile(counts: Mapping[float, float], edges: Sequence[float], q: float) -
     return edges[-1]
 
 
-def added(stored: CheckStatus, situation: Situation, new: Arms) -> CheckStatus:
-    """The evidence with one look's counts in it."""
-    now = milliseconds(situation.now)
-    since = stored.block_since
-    if since is None:
-        recent, previous, since = new, None, milliseconds(stored.through or situation.start)
-    elif now - since < BLOCK:
-        recent, previous = _plus(stored.recent, new), stored.previous
-    else:
-        # A block that was not followed for long is no longer the one before this one.
-        previous = stored.recent if now - since < 2 * BLOCK else None
-        recent, since = new, milliseconds(stored.through or situation.start)
-    return stored.model_copy(
-        update={
-            "step": _plus(stored.step, new),
-            "trial": _plus(stored.trial, new),
-            "recent": recent,
-            "previous": previous,
-            "block_since": since,
-            "through": now,
-            "at": now,
-        }
-    )
-
-
-def _plus(a: Arms | None, b: Arms | None) -> Arms:
-    a, b = a or Arms(), b or Arms()
-    return Arms(stable=_sum(a.stable, b.stable), candidate=_sum(a.candidate, b.candidate))
-
-
-def _sum(a: Tally, b: Tally) -> Tally:
-    return Tally(events=a.events + b.events, total=a.total + b.total)
-
-
-# --- judging ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    """Counts of both arms; fractions when they are imagined."""
-
-    events: float
-    total: float
-    base_events: float
-    base_total: float
-
-    @property
-    def share(self) -> float:
-        return self.events / self.total if self.total > 0 else 0.0
-
-    @property
-    def base(self) -> float:
-        return self.base_events / self.base_total if self.base_total > 0 else 0.0
-
-    def worse_at_least(self, confidence: float) -> float:
-        return bounds.difference_lower(self.events, self.total, self.base_events, self.base_total, confidence)
-
-    def worse_at_most(self, confidence: float) -> float:
-        return bounds.difference_upper(self.events, self.total, self.base_events, self.base_total, confidence)
-
-
-def _evidence(arms: Arms | None) -> _Evidence:
-    arms = arms or Arms()
-    return _Evidence(arms.candidate.events, arms.candidate.total, arms.stable.events, arms.stable.total)
-
-
 def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatus:
     """Fail at once on what is known; Pass on enough of it; else say what is missing."""
     if stored.outcome in (Outcome.NO_DATA, Outcome.ERROR):
         return stored
     return judge_share(_subject(check, stored), terms_of(check), stored, situation)
-
-
-def judge_share(subject: str, terms: Terms, stored: CheckStatus, situation: Situation) -> CheckStatus:
-    """The verdict on counted shares of any kind; `subject` begins its sentence."""
-    if (sentence := failure(terms, stored, situation)) is not None:
-        return verdict(stored, situation, Outcome.FAIL, f"{subject} {sentence}: fail")
-    evidence = _evidence(stored.trial if situation.last else stored.step)
-    weight = 1.0 if situation.last else float(situation.weight) / 100.0
-    compare = situation.concurrent or (situation.last and terms.ceiling is None and evidence.base_total > 0)
-    if not compare and terms.ceiling is None:
-        return verdict(
-            stored,
-            situation,
-            Outcome.INCONCLUSIVE,
-            f"{subject} {_numbers(evidence, compared=False)}: stable answers nothing beside it to compare with, "
-            "and the check has no ceiling: set max",
-        )
-    said = f"{subject} {_numbers(evidence, compared=compare)}, {_at_most(terms, evidence, weight, situation, compare)}"
-    enough = evidence.total >= situation.min_samples
-    if enough and _affordable(terms, evidence, weight, compare):
-        if not situation.settled:
-            return verdict(
-                stored,
-                situation,
-                Outcome.INCONCLUSIVE,
-                f"{said}: waits until the weight has been in force for two scrapes",
-            )
-        if stored.message:
-            return verdict(stored, situation, Outcome.NO_DATA, stored.message)
-        return verdict(stored, situation, Outcome.PASS, f"{said}: pass")
-    return verdict(
-        stored, situation, Outcome.INCONCLUSIVE, f"{said}: {_missing(terms, evidence, weight, situation, compare)}"
-    )
-
-
-def failure(terms: Terms, stored: CheckStatus, situation: Situation) -> str | None:
-    """Why the evidence is a failure; None where it is not. Any of its four views is enough."""
-    views = (
-        ("at this weight", stored.step),
-        ("in the last five minutes", stored.recent),
-        ("in the last ten minutes", _plus(stored.recent, stored.previous)),
-        ("in the whole trial", stored.trial),
-    )
-    seen: list[_Evidence] = []
-    for where, arms in views:
-        evidence = _evidence(arms)
-        if evidence in seen:
-            continue  # in the first minutes all four are the same
-        seen.append(evidence)
-        if (sentence := _failure(terms, evidence, situation, where)) is not None:
-            return sentence
-    return None
-
-
-def _failure(terms: Terms, seen: _Evidence, situation: Situation, where: str) -> str | None:
-    """Why this evidence is a failure, with its numbers; None where it is not."""
-    if seen.events <= 0:
-        return None
-    if situation.concurrent and seen.base_total > 0:
-        least = seen.worse_at_least(FAIL_CONFIDENCE)
-        margin = terms.margin(seen.base)
-        if least > margin:
-            return f"{_numbers(seen, compared=True)} {where}, at least {_points(least)} worse, margin {_points(margin)}"
-    if terms.ceiling is not None:
-        least = bounds.lower(seen.events, seen.total, FAIL_CONFIDENCE)
-        if least > terms.ceiling:
-            return (
-                f"{_numbers(seen, compared=seen.base_total > 0)} {where}, at least {_percent(least)}, "
-                f"ceiling {_percent(terms.ceiling)}"
-            )
-    return None
-
-
-def _affordable(terms: Terms, seen: _Evidence, weight: float, compare: bool) -> bool:
-    """Whether the harm that the upper bound leaves possible is within what the check allows."""
-    if compare:
-        return weight * seen.worse_at_most(PASS_CONFIDENCE) <= terms.margin(seen.base)
-    assert terms.ceiling is not None
-    return weight * bounds.upper(seen.events, seen.total, PASS_CONFIDENCE) <= terms.ceiling
-
-
-def _at_most(terms: Terms, seen: _Evidence, weight: float, situation: Situation, compare: bool) -> str:
-    if compare:
-        most, allowed = seen.worse_at_most(PASS_CONFIDENCE), f"margin {_points(terms.margin(seen.base))}"
-        said = f"at most {_points(max(0.0, most))} worse"
-    else:
-        assert terms.ceiling is not None
-        most, allowed = bounds.upper(seen.events, seen.total, PASS_CONFIDENCE), f"ceiling {_percent(terms.ceiling)}"
-        said = f"at most {_percent(most)}"
-    if weight < 1.0:
-        said += f", {_points(max(0.0, weight * most))} at {float(situation.weight):g}% weight"
-    return f"{said} ({allowed})"
-
-
-def _missing(terms: Terms, seen: _Evidence, weight: float, situation: Situation, compare: bool) -> str:
-    """What an undecided check waits for."""
-    least = max(0.0, situation.min_samples - seen.total)
-    ratio = (100.0 - float(situation.weight)) / float(situation.weight) if compare and situation.weight > 0 else 0.0
-    if not situation.concurrent:
-        ratio = 0.0
-    needed = requests_needed(terms, seen, weight, ratio, compare=compare)
-    if needed is None:
-        return "cannot pass at these shares, however many requests come"
-    if needed <= least:
-        return f"needs {math.ceil(least):,} more requests of the {situation.min_samples:,} that a pass takes"
-    return f"needs about {_rounded(needed):,} more requests"
-
-
-def requests_needed(
-    terms: Terms, seen: _Evidence, weight: float, ratio: float, *, compare: bool = True
-) -> float | None:
-    """How many more requests on the candidate make it pass, if both shares stay as they are.
-
-    `ratio` is the number of requests that stable gets for each of them. None where no number does.
-    """
-    share = seen.share if seen.total > 0 else seen.base
-
-    def imagined(more: float) -> _Evidence:
-        total, base_total = seen.total + more, seen.base_total + ratio * more
-        return _Evidence(share * total, total, seen.base * base_total, base_total)
-
-    high = max(50.0, seen.total)
-    while not _affordable(terms, imagined(high), weight, compare):
-        high *= 2.0
-        if high > 1e9:
-            return None
-    low = 0.0
-    while high - low > max(0.5, 0.02 * high):
-        middle = (low + high) / 2.0
-        if _affordable(terms, imagined(middle), weight, compare):
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-# --- words --------------------------------------------------------------------------------------------
 
 
 def _subject(check: Check, stored: CheckStatus) -> str:
@@ -710,26 +483,3 @@ def _unit(stored: CheckStatus) -> str:
 
 def _time(edge: str, latency: Counted) -> str:
     return f"{float(edge):g}{latency.unit}"
-
-
-def _numbers(seen: _Evidence, *, compared: bool) -> str:
-    if not compared:
-        return f"{_percent(seen.share)} ({seen.events:,.0f} of {seen.total:,.0f})"
-    return (
-        f"{_percent(seen.share)} vs {_percent(seen.base)} "
-        f"({seen.events:,.0f} of {seen.total:,.0f} vs {seen.base_events:,.0f} of {seen.base_total:,.0f})"
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.2f}%" if share == 0 or share >= 0.0001 else f"{share * 100:.1g}%"
-
-
-def _points(share: float) -> str:
-    return f"{share * 100:.2f} points"
-
-
-def _rounded(number: float) -> int:
-    """Up to two significant digits: it is an estimate, and should look like one."""
-    size: int = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 1)
-    return math.ceil(number / size) * size

@@ -1,0 +1,262 @@
+"""The verdict on a share: Fail as soon as it is sure, Pass once it is, else what is missing.
+
+* **Fail**: evidence that the candidate is worse than stable by more than the margin, or above the ceiling. It may be asked at every
+  look: a candidate as good as the check demands is failed in at most `FALSE_ALARM` of all trials, all checks together.
+* **Pass**: enough requests, and evidence that the harm this weight can do, weight × (candidate - stable), is within the
+  margin. At the last step the candidate itself has to be within it, on all evidence of the trial: one that is not passes in at
+  most `FALSE_PASS` of all trials.
+* else **Inconclusive**, with the number of requests that is missing at today's shares, and the time they take.
+
+The statistics are in `core/statistics`; the promise and how it is split in `docs/verdicts.md`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from seatrial.api.base import format_duration
+from seatrial.api.status import Arms, CheckStatus, EvidenceStatus, Outcome
+from seatrial.core.checks.base import Situation, milliseconds, verdict
+from seatrial.core.checks.gathering import pace_of, plus, within_ceiling, within_margin
+from seatrial.core.checks.terms import Terms
+from seatrial.core.statistics import clumps
+from seatrial.core.statistics.sequential import Counts, against, averaged
+
+FALSE_ALARM = 0.01
+"""Most trials of a good candidate that all checks together may fail."""
+FALSE_PASS = 0.02
+"""Most trials in which a check may accept a candidate that is worse by the margin."""
+FALSE_STEP = 0.05
+"""Most steps that a check may let go on although the candidate's harm at this weight exceeds the margin."""
+SUSPICION = math.log(5.0)
+"""Evidence of harm, in nats, from which on nothing passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Counts of both arms."""
+
+    events: int
+    total: int
+    base_events: int
+    base_total: int
+
+    @property
+    def share(self) -> float:
+        """The candidate's share; 0 without requests."""
+        return self.events / self.total if self.total > 0 else 0.0
+
+    @property
+    def base(self) -> float:
+        """Stable's share; 0 without requests."""
+        return self.base_events / self.base_total if self.base_total > 0 else 0.0
+
+
+def seen_in(arms: Arms | None) -> Seen:
+    """Counts as status keeps them."""
+    arms = arms or Arms()
+    return Seen(arms.candidate.events, arms.candidate.total, arms.stable.events, arms.stable.total)
+
+
+def judge_share(subject: str, terms: Terms, stored: CheckStatus, situation: Situation) -> CheckStatus:
+    """The verdict on counted shares of any kind; `subject` begins its sentence."""
+    if (sentence := failure(terms, stored, situation)) is not None:
+        return verdict(stored, situation, Outcome.FAIL, f"{subject} {sentence}: fail")
+    seen = seen_in(stored.trial if situation.last else stored.step)
+    compare = situation.concurrent or (situation.last and terms.ceiling is None and seen.base_total > 0)
+    if not compare and terms.ceiling is None:
+        return verdict(
+            stored,
+            situation,
+            Outcome.INCONCLUSIVE,
+            f"{subject} {_numbers(seen, compared=False)}: stable answers nothing beside it to compare with, "
+            "and the check has no ceiling: set max",
+        )
+    said = f"{subject} {_numbers(seen, compared=compare)}"
+    if seen.total < situation.min_samples or not _sure(stored, situation):
+        missing = _missing(terms, stored, seen, situation, compare)
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}")
+    if _suspicion(stored, situation) > SUSPICION:
+        return verdict(
+            stored, situation, Outcome.INCONCLUSIVE, f"{said}, but worse of late, which is not sure yet: waits"
+        )
+    within = f"{said}, {_within(terms, stored, situation, compare)}"
+    if not situation.settled:
+        waits = f"{within}: waits until the weight has been in force for two scrapes"
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, waits)
+    if stored.message:
+        return verdict(stored, situation, Outcome.NO_DATA, stored.message)
+    return verdict(stored, situation, Outcome.PASS, f"{within}: pass")
+
+
+def failure(terms: Terms, stored: CheckStatus, situation: Situation) -> str | None:
+    """Why the evidence is a failure, with its numbers; None where it is not."""
+    if stored.evidence is None:
+        return None
+    margin = terms.margin(clumps.share(pace_of(stored)))
+    claims = [
+        (stored.evidence.worse, True, f"more than {_points(margin)} worse"),
+        (stored.evidence.above, False, f"above the ceiling of {_percent(terms.ceiling or 0.0)}"),
+    ]
+    sure = math.log(len([logs for logs, _, _ in claims if logs]) or 1) + math.log(situation.checks / FALSE_ALARM)
+    for logs, compared, harm in claims:
+        nats = against(_logs(logs), _age(stored.evidence, situation)) if logs else 0.0
+        if nats >= sure:
+            where, seen = _clearest(stored, margin if compared else None, terms.ceiling)
+            return f"{_numbers(seen, compared=seen.base_total > 0)} {where}, {harm} ({_rarity(nats)})"
+    return None
+
+
+def _suspicion(stored: CheckStatus, situation: Situation) -> float:
+    """Evidence of harm so far, in nats."""
+    evidence = stored.evidence
+    if evidence is None:
+        return 0.0
+    now = _age(evidence, situation)
+    return max((against(_logs(logs), now) for logs in (evidence.worse, evidence.above) if logs), default=0.0)
+
+
+def _clearest(stored: CheckStatus, margin: float | None, ceiling: float | None) -> tuple[str, Seen]:
+    """The stretch of time in which the harm shows best; without a margin it is measured from the ceiling."""
+    views = (
+        ("at this weight", stored.step),
+        ("in the last five minutes", stored.recent),
+        ("in the last ten minutes", plus(stored.recent, stored.previous)),
+        ("in the whole trial", stored.trial),
+    )
+
+    def excess(view: tuple[str, Arms | None]) -> float:
+        seen = seen_in(view[1])
+        over = seen.share - (seen.base + margin if margin is not None else ceiling or 0.0)
+        return over * math.sqrt(seen.total)
+
+    where, arms = max(views, key=excess)
+    return where, seen_in(arms)
+
+
+def _sure(stored: CheckStatus, situation: Situation) -> bool:
+    """Whether the evidence rules out what a Pass has to rule out."""
+    logs, threshold = _acceptance(stored, situation)
+    return bool(logs) and averaged(logs) >= threshold
+
+
+def _acceptance(stored: CheckStatus, situation: Situation) -> tuple[list[float], float]:
+    """Evidence for a Pass by bet, and how much of it is enough, in nats."""
+    evidence = stored.evidence
+    if situation.last:
+        return _logs(evidence.trial if evidence else []), -math.log(FALSE_PASS)
+    return _logs(evidence.step if evidence else []), -math.log(FALSE_STEP)
+
+
+def _missing(terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation, compare: bool) -> str:
+    """What an undecided check waits for."""
+    least = max(0, situation.min_samples - seen.total)
+    more = requests_needed(terms, stored, seen, situation, compare=compare)
+    if more is None:
+        return "cannot pass at these shares, however many requests come"
+    if more <= least:
+        return f"needs {least:,} more requests of the {situation.min_samples:,} that a pass takes{_time(least, stored, situation)}"
+    return f"needs about {_rounded(more):,} more requests{_time(more, stored, situation)}"
+
+
+def requests_needed(
+    terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation, *, compare: bool
+) -> float | None:
+    """How many more requests on the candidate make it pass, if both shares stay as they are; None where no number does."""
+    logs, threshold = _acceptance(stored, situation)
+    pace = pace_of(stored)
+    base, clump = clumps.share(pace), clumps.clump(pace, terms.inflation)
+    allowed = 1.0 if situation.last else 100.0 / max(situation.weight, 0.01)
+    # A few requests of stable's kind stand beside the candidate's, or the first ones would decide everything.
+    share = (seen.events + 100.0 * base) / (seen.total + 100.0)
+    here = seen_in(stored.step)
+    look = max(1.0, _rate(stored, situation) * situation.interval.total_seconds())
+    ratio = here.base_total / here.total if here.total > 0 else (100.0 - situation.weight) / max(situation.weight, 0.01)
+    one = Counts(share * look, look, base * look * ratio, look * ratio)
+    if compare:
+        growth = within_margin(one, base, terms.margin(base) * allowed, clump)
+    else:
+        assert terms.ceiling is not None
+        growth = within_ceiling(one, terms.ceiling * allowed, clump)
+    have = logs or [0.0] * len(growth)
+    goal = threshold + math.log(len(growth))
+    needed = [(goal - log) / gain * look for log, gain in zip(have, growth, strict=True) if gain > 1e-12]
+    return max(0.0, min(needed)) if needed else None
+
+
+def _rate(stored: CheckStatus, situation: Situation) -> float:
+    """Requests of the candidate in a second since this weight was confirmed; 0 where that is not known."""
+    if situation.confirmed_at is None or stored.through is None:
+        return 0.0
+    seconds = (stored.through - milliseconds(situation.confirmed_at)).total_seconds()
+    return seen_in(stored.step).total / seconds if seconds > 0 else 0.0
+
+
+def _time(more: float, stored: CheckStatus, situation: Situation) -> str:
+    """How long so many requests take at that rate."""
+    rate = _rate(stored, situation)
+    if rate <= 0:
+        return ""
+    return f", {format_duration(timedelta(seconds=_rounded(more / rate)))} at today's rate"
+
+
+def _within(terms: Terms, stored: CheckStatus, situation: Situation, compare: bool) -> str:
+    """What a Pass rules out."""
+    at = "" if situation.last else f" in all at {float(situation.weight):g}% weight"
+    if compare:
+        return f"at most {_points(terms.margin(clumps.share(pace_of(stored))))} worse{at}"
+    assert terms.ceiling is not None
+    return f"below the ceiling of {_percent(terms.ceiling)}{at}"
+
+
+def _age(evidence: EvidenceStatus, situation: Situation) -> float:
+    return max(0.0, (milliseconds(situation.now) - evidence.since).total_seconds())
+
+
+def _logs(nats: list[int]) -> list[float]:
+    return [value / 1e3 for value in nats]
+
+
+# --- words --------------------------------------------------------------------------------------------
+
+
+def _numbers(seen: Seen, *, compared: bool) -> str:
+    if not compared:
+        return f"{_percent(seen.share)} ({seen.events:,} of {seen.total:,})"
+    return (
+        f"{_percent(seen.share)} vs {_percent(seen.base)} "
+        f"({seen.events:,} of {seen.total:,} vs {seen.base_events:,} of {seen.base_total:,})"
+    )
+
+
+def _rarity(nats: float) -> str:
+    """How rarely a candidate as good as demanded looks like this."""
+    if nats >= math.log(1e6):
+        return "chance below 1 in a million"
+    return f"chance 1 in {_rounded_down(math.exp(nats)):,}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.2f}%" if share == 0 or share >= 0.0001 else f"{share * 100:.1g}%"
+
+
+def _points(share: float) -> str:
+    return f"{share * 100:.2f} points"
+
+
+def _rounded(number: float) -> int:
+    """Up to two significant digits: it is an estimate, and should look like one."""
+    size = _size(number)
+    return math.ceil(number / size) * size
+
+
+def _rounded_down(number: float) -> int:
+    size = _size(number)
+    return math.floor(number / size) * size
+
+
+def _size(number: float) -> int:
+    digits: int = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 1)
+    return digits

@@ -1,0 +1,55 @@
+"""What a check on a share allows: how much worse than stable, and how much at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from seatrial.api.spec import Check, CheckPreset, Margin
+from seatrial.core.statistics import clumps
+
+RELATIVE_FLOOR = 0.0025
+"""A relative margin is never less than this share: without it a stable that makes no errors could not be matched."""
+
+_DEFAULT_MARGIN = {
+    CheckPreset.ERRORS: Margin(points=Decimal("0.5"), relative=Decimal(50)),
+    CheckPreset.LATENCY: Margin(points=Decimal(2)),
+}
+_DEFAULT_MAX = {CheckPreset.ERRORS: 0.05}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a check allows, as shares from 0 to 1."""
+
+    points: float | None
+    relative: float | None
+    ceiling: float | None
+    inflation: float = clumps.PRIOR
+    """Variance of clumped events, as a multiple of that of independent ones, where nothing was measured yet."""
+
+    def margin(self, base: float) -> float:
+        """How much more than stable's share is still acceptable: the stricter of the two margins."""
+        allowed = [self.points] if self.points is not None else []
+        if self.relative is not None:
+            allowed.append(max(self.relative * base, RELATIVE_FLOOR))
+        return min(allowed, default=1.0)
+
+
+def terms_of(check: Check) -> Terms:
+    """A preset check's margins and ceiling, defaults filled in."""
+    assert check.preset is not None
+    ceiling = _DEFAULT_MAX.get(check.preset)
+    if check.max is not None:
+        ceiling = float(check.max.rstrip("%")) / (100.0 if check.max.endswith("%") else 1.0)
+    return terms(check.margin or _DEFAULT_MARGIN[check.preset], ceiling)
+
+
+def terms(margin: Margin, ceiling: float | None = None, inflation: float = clumps.PRIOR) -> Terms:
+    """Margins and ceiling as shares."""
+    return Terms(
+        points=None if margin.points is None else float(margin.points) / 100.0,
+        relative=None if margin.relative is None else float(margin.relative) / 100.0,
+        ceiling=ceiling,
+        inflation=inflation,
+    )
