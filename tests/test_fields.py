@@ -271,7 +271,7 @@ effect(
 effect("spec.strategy.stages[].canary.scale", at("strategy.stages.0.canary.scale", "Full"), trial(seconds=40)(pods))
 SHADOW = "strategy.stages.0.shadow"
 effect("spec.strategy.stages[].shadow.percent", at(f"{SHADOW}.percent", 50), trial(seconds=40)(copies))
-effect("spec.strategy.stages[].shadow.minDuration", at(f"{SHADOW}.minDuration", "3m"), trial()(took))
+effect("spec.strategy.stages[].shadow.minDuration", at(f"{SHADOW}.minDuration", "6m"), trial()(took))
 effect("spec.strategy.stages[].shadow.maxDuration", at(f"{SHADOW}.maxDuration", "90s"), trial()(phase_and_pause))
 effect("spec.strategy.stages[].shadow.scale", at(f"{SHADOW}.scale", "3"), trial(seconds=40)(pods))
 effect(
