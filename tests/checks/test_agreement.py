@@ -165,7 +165,8 @@ def test_one_output_is_judged_by_itself() -> None:
             shadow.meters.found(CANDIDATE, {"label": AGREE, "score": DIFFER, ALL: DIFFER})
             shadow.meters.found(ITSELF, {"label": AGREE, "score": AGREE, ALL: AGREE})
         shadow.wait(20)
-        said = shadow.look()
+        shadow.look()
+    said = shadow.stored
     assert (said.outcome, said.trial) == (Outcome.PASS, arms((0, 1800), (0, 1800)))
     assert said.message.startswith("same: answers that differ in label 0.00%")
     whole = Shadow(meters=shadow.meters, prometheus=shadow.prometheus, seconds=shadow.seconds)
@@ -178,7 +179,8 @@ def test_nothing_passes_before_the_stage_has_settled() -> None:
     for _ in range(LOOKS):
         shadow.compared(500, AGREE)
         shadow.wait(20)
-        said = shadow.look(settled=False)
+        shadow.look(settled=False)
+    said = shadow.stored
     assert said.outcome is Outcome.INCONCLUSIVE
     assert "two scrapes" in said.message
 

@@ -13,7 +13,7 @@ from seatrial.core.statistics.clumps import MEMORY, PRIOR, Pace
 
 def watched(windows: int, rate: float, mean: float, seed: int, share: Callable[[int], float] = lambda _: 1.0) -> Pace:
     """Windows of 285 requests with events in clumps of geometric size; `share` scales their rate by window."""
-    draw, pace = random.Random(seed), Pace()  # noqa: S311  chance for a simulation
+    draw, pace = random.Random(seed), Pace()
     for index in range(windows):
         events = 0
         for _ in range(285):

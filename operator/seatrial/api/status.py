@@ -247,6 +247,8 @@ class CheckStatus(Model):
     """Stable's windows, from the hour before the trial on."""
     evidence: EvidenceStatus | None = None
     """What the counts say so far."""
+    forecast: Sentence = ""
+    """Why this plan will be slow to decide at stable's rate, or cannot; empty where it will not."""
 
 
 class Overlay(Model):

@@ -201,7 +201,18 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
     assert status.rollout is not None
     seen = situation(p, status, status.rollout.revision)
     folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
+    if stored.pace is None and folded.pace is not None:
+        folded = _forecast(p, check, folded)
     return checks.judge(check, folded, seen)
+
+
+def _forecast(p: Pass, check: Check, learned: CheckStatus) -> CheckStatus:
+    """Say once, as soon as stable's rate and errors are known, that the plan will be slow or cannot decide."""
+    sentence = checks.forecast(check, learned, p.legs, p.spec.analysis)
+    if not sentence:
+        return learned
+    p.event("SlowToDecide", sentence, "Warning")
+    return learned.model_copy(update={"forecast": sentence})
 
 
 def _act(p: Pass, status: Status) -> Status:

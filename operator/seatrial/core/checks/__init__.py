@@ -5,14 +5,19 @@ A new kind of check is one module with the functions of `base.Kind`, and one lin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from seatrial.api.spec import Check, Runtime
+from seatrial.api.spec import Analysis, Check, Runtime
 from seatrial.api.status import CheckStatus, Outcome
 from seatrial.core.checks import agreement, query, share
 from seatrial.core.checks.base import Arm, Hold, Kind, Presets, Refusal, Situation
+from seatrial.core.checks.forecast import Stable, warning
+from seatrial.core.checks.gathering import pace_of
+from seatrial.core.checks.share import WINDOW
 from seatrial.core.checks.terms import terms_of
+from seatrial.core.legs import Leg
 from seatrial.core.questions import MetricAnswer, MetricQuestion
+from seatrial.core.statistics import clumps
 
 __all__ = [
     "KINDS",
@@ -25,6 +30,7 @@ __all__ = [
     "Situation",
     "ask",
     "fold",
+    "forecast",
     "judge",
     "needs_control",
     "opening",
@@ -32,6 +38,8 @@ __all__ = [
     "restart",
 ]
 
+LEARNED = 20
+"""Windows of stable's past from which on a forecast is made."""
 KINDS: tuple[Kind, ...] = (share, query, agreement)
 
 
@@ -79,6 +87,16 @@ def fold(
 def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatus:
     """The verdict on the evidence."""
     return kind_of(check).judge(check, stored, situation)
+
+
+def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: Analysis) -> str:
+    """Why a plan will be slow to decide, from what stable's past taught; empty where it will not, or nothing was taught."""
+    pace = pace_of(learned)
+    if check.preset is None or pace.windows < LEARNED:
+        return ""
+    terms, seconds = terms_of(check), pace.windows * max(WINDOW, analysis.interval).total_seconds()
+    stable = Stable(pace.total / seconds, clumps.share(pace), clumps.clump(pace, terms.inflation))
+    return warning(check.name, terms, stable, legs, analysis.interval, analysis.min_samples)
 
 
 def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:

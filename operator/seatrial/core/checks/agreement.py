@@ -199,6 +199,7 @@ def judge(check: Asked, stored: CheckStatus, situation: Situation) -> CheckStatu
 
 
 def terms_of(check: Asked) -> Terms:
+    """What an agreement check allows: a margin over stable's disagreement with itself, and no ceiling."""
     return terms(check.margin or DEFAULT_MARGIN, inflation=INFLATION)
 
 
