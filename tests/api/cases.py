@@ -339,13 +339,13 @@ BREAKING = [
         "one-kind-of-check",
         with_check(preset="Errors", query=QUERY, max="1%"),
         CHECK,
-        "check c says none or several of preset, query and agreement: name exactly one",
+        "check c says none or several of preset, share, query and agreement: name exactly one",
     ),
     Case(
         "one-kind-of-check",
         with_check(max="1"),
         CHECK,
-        "check c says none or several of preset, query and agreement: name exactly one",
+        "check c says none or several of preset, share, query and agreement: name exactly one",
     ),
     Case(
         "agreement-has-a-margin-only",

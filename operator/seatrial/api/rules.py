@@ -177,7 +177,7 @@ def _ways(analysis: Mapping[str, Any]) -> set[tuple[Any, ...]]:
     return {(one["mode"], one.get("tolerance"), one.get("topK")) for one in asked}
 
 
-CHECKS = ("preset", "query", "agreement")
+CHECKS = ("preset", "share", "query", "agreement")
 STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
 _IS_MLSERVER_CEL = "has(self.runtime) && self.runtime == 'MLServer'"
@@ -488,9 +488,36 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="one-kind-of-check",
         at="spec.analysis.checks[]",
-        cel="[has(self.preset), has(self.query), has(self.agreement)].exists_one(x, x)",
+        cel="[has(self.preset), has(self.share), has(self.query), has(self.agreement)].exists_one(x, x)",
         holds=lambda self: sum(kind in self for kind in CHECKS) == 1,
-        message="check {check} says none or several of preset, query and agreement: name exactly one",
+        message="check {check} says none or several of preset, share, query and agreement: name exactly one",
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="share-needs-something-to-hold-it-against",
+        at="spec.analysis.checks[]",
+        cel="!has(self.share) || ((has(self.margin) || has(self.max)) && !has(self.from) && !has(self.min))",
+        holds=lambda self: (
+            "share" not in self or (bool({"margin", "max"} & self.keys()) and not {"from", "min"} & self.keys())
+        ),
+        message=(
+            "check {check} is a share of your own: give it a margin to stable, a max, or both; from and min say nothing "
+            "of it, remove them"
+        ),
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="worse-when-of-share",
+        at="spec.analysis.checks[]",
+        blame=".worseWhen",
+        cel="!has(self.worseWhen) || (has(self.share) && (self.worseWhen == 'Higher' || !has(self.max)))",
+        holds=lambda self: (
+            "worseWhen" not in self or ("share" in self and (self["worseWhen"] == "Higher" or "max" not in self))
+        ),
+        message=(
+            "check {check} has worseWhen, which belongs to share; and a max is for shares that are worse when higher: remove "
+            "one of the two"
+        ),
         values={"check": _CHECK},
     ),
     Rule(
@@ -600,19 +627,18 @@ RULES: tuple[Rule, ...] = (
         at="spec.analysis.checks[]",
         blame=".max",
         cel=(
-            "!has(self.preset) || !has(self.max) || "
+            "(!has(self.preset) && !has(self.share)) || !has(self.max) || "
             "(self.max.matches('^[0-9]+([.][0-9]+)?%$') && double(self.max.replace('%', '')) <= 100.0)"
         ),
         holds=lambda self: (
-            "preset" not in self
+            not {"preset", "share"} & self.keys()
             or "max" not in self
             or (re.fullmatch(r"[0-9]+(\.[0-9]+)?%", self["max"]) is not None and _number(self["max"]) <= 100)
         ),
         message=(
-            "max of check {check} is {max}, and with preset {preset} it is a share of requests: "
-            'write a percentage from 0% to 100%, such as "5%"'
+            'max of check {check} is {max}, and here it is a share: write a percentage from 0% to 100%, such as "5%"'
         ),
-        values={"check": _CHECK, "max": _quoted("max"), "preset": _quoted("preset")},
+        values={"check": _CHECK, "max": _quoted("max")},
     ),
     Rule(
         name="query-bounds-are-numbers",

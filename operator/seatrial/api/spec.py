@@ -370,6 +370,31 @@ class MetricSource(StrEnum):
     RUNTIME = "Runtime"
 
 
+class WorseWhen(StrEnum):
+    """Which change of a share is for the worse."""
+
+    HIGHER = "Higher"
+    LOWER = "Lower"
+    EITHER = "Either"
+
+
+Selector = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+
+class Share(Model):
+    """Events of a total, both counted by the model or by another service of the namespace."""
+
+    of: Selector
+    """The events, as a PromQL selector of a counter: `model_decisions_total{decision="block"}`."""
+    per: Selector
+    """What they are a share of: `model_decisions_total`."""
+    revision_label: (
+        Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] | None
+    ) = None
+    """The label in which another service keeps the answer's header `x-model-revision`; left out, the model's own pods are
+    read."""
+
+
 class Margin(Model):
     """How much worse than stable is still acceptable; with both given, the stricter counts."""
 
@@ -398,6 +423,10 @@ class Check(Model):
     """Latency: a request is slow when it takes longer. Left out: the edge nearest stable's p95."""
     agreement: Agreement | None = None
     """Shadow: the candidate's answers beside stable's, and stable's beside its own. Margin: 1 point where left out."""
+    share: Share | None = None
+    """A share of your own, candidate against stable: decisions, refused inputs, orders."""
+    worse_when: WorseWhen | None = None
+    """Share: which change counts against the candidate; `Higher` where left out."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
     """A PromQL query that gives one number; every selector carries `$selector` or `$namespace`."""
     min: CheckBound | None = None

@@ -245,8 +245,8 @@ class CheckStatus(Model):
     """When the present block began."""
     pace: PaceStatus | None = None
     """Stable's windows, from the hour before the trial on."""
-    evidence: EvidenceStatus | None = None
-    """What the counts say so far."""
+    evidence: Annotated[list[EvidenceStatus], Field(max_length=2)] = []
+    """What the counts say so far, for each direction that counts against the candidate."""
     forecast: Sentence = ""
     """Why this plan will be slow to decide at stable's rate, or cannot; empty where it will not."""
 

@@ -12,7 +12,8 @@ other than `\\`, `\"`, `\'`, `\n` and `\t`, and control characters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import promql_parser as parser
 
@@ -33,6 +34,9 @@ def substitute(query: str, selector: str, namespace: str, window: str) -> str:
 
 def problems(check: Check, namespace: str) -> list[str]:
     """What is wrong with a check's query, each as a sentence; empty for a good one, and for a preset."""
+    if check.share is not None:
+        read = (named(check.share.of), named(check.share.per))
+        return [f"check {check.name}: {problem}" for problem in read if isinstance(problem, str)]
     if check.query is None:
         return []
     selector = f'namespace="{namespace}",pod=~"{_EXAMPLE_PODS}"'
@@ -79,6 +83,75 @@ def metric_names(text: str) -> list[str]:
         return []
     names = (_name(node) for node in found if isinstance(node, parser.VectorSelector))
     return list(dict.fromkeys(name for name in names if name))
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Series of one metric, as a vector selector names them."""
+
+    metric: str
+    matchers: tuple[tuple[str, str, str], ...] = ()
+    """Label, one of `=`, `!=`, `=~`, `!~`, and value."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series is one of them; a label that is not there is empty."""
+        if labels.get("__name__") != self.metric:
+            return False
+        return all(_matches(labels.get(label, ""), op, value) for label, op, value in self.matchers)
+
+
+def _matches(found: str, op: str, value: str) -> bool:
+    if op in ("=", "!="):
+        return (found == value) is (op == "=")
+    return (re.fullmatch(value, found) is not None) is (op == "=~")
+
+
+_OPS = (
+    (parser.MatchOp.Equal, "="),
+    (parser.MatchOp.NotEqual, "!="),
+    (parser.MatchOp.Re, "=~"),
+    (parser.MatchOp.NotRe, "!~"),
+)
+OWN_LABELS = frozenset({"namespace", "pod", "__name__"})
+"""Labels that the operator matches itself."""
+
+
+def named(text: str) -> Named | str:
+    """A plain vector selector of one metric, or the sentence that says why it is none."""
+    problems = [] if _ok(text) else [f"{text!r} has a backtick, a control character or an escape that is not taken"]
+    try:
+        node = parser.parse(text)
+    except ValueError as error:
+        return f"{text} does not parse: {error}"
+    if problems:
+        return problems[0]
+    if not isinstance(node, parser.VectorSelector) or node.offset is not None or node.at is not None or not node.name:
+        return f"{text} is no plain selector of a counter: write a metric's name, with labels where needed, and nothing around it"
+    if node.matchers.or_matchers:
+        return f"{text} has `or` between its matchers: count one set of series"
+    out = []
+    for matcher in node.matchers.matchers:
+        if matcher.name in OWN_LABELS:
+            return f"{text} matches {matcher.name}, which the operator does: leave it out"
+        op = next(sign for kind, sign in _OPS if matcher.op == kind)
+        if op.endswith("~") and (problem := _pattern_problem(matcher.value)):
+            return f"{text}: {problem}"
+        out.append((matcher.name, op, matcher.value))
+    return Named(node.name, tuple(out))
+
+
+def _pattern_problem(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"the pattern {pattern!r} does not parse: {error}"
+    return ""
+
+
+def _ok(text: str) -> bool:
+    if "`" in text or _CONTROL.search(text):
+        return False
+    return all(escape.group(1) in {"\\", '"', "'", "n", "t"} for escape in _ESCAPE.finditer(text))
 
 
 def _name(node: parser.VectorSelector) -> str | None:

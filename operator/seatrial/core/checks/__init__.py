@@ -53,7 +53,7 @@ def kind_of(check: Check) -> Kind:
 
 def needs_control(check: Check) -> bool:
     """Whether a check says nothing while stable gets no live requests beside the candidate."""
-    return check.agreement is not None or (check.preset is not None and terms_of(check).ceiling is None)
+    return check.query is None and (check.agreement is not None or terms_of(check).ceiling is None)
 
 
 def opening_questions(check: Check, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:
@@ -92,7 +92,7 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
 def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: Analysis) -> str:
     """Why a plan will be slow to decide, from what stable's past taught; empty where it will not, or nothing was taught."""
     pace = pace_of(learned)
-    if check.preset is None or pace.windows < LEARNED:
+    if (check.preset is None and check.share is None) or pace.windows < LEARNED:
         return ""
     terms, seconds = terms_of(check), pace.windows * max(WINDOW, analysis.interval).total_seconds()
     stable = Stable(pace.total / seconds, clumps.share(pace), clumps.clump(pace, terms.inflation))
@@ -104,7 +104,6 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
 
     What was chosen for the trial stays: the source, and the edge that makes an answer slow. So does what stable was like.
     """
-    evidence = stored.evidence
     update: dict[str, object] = {
         "outcome": Outcome.INCONCLUSIVE,
         "message": "",
@@ -113,7 +112,7 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
         "recent": None,
         "previous": None,
         "block_since": None,
-        "evidence": None if evidence is None or trial else evidence.model_copy(update={"step": []}),
+        "evidence": [] if trial else [side.model_copy(update={"step": []}) for side in stored.evidence],
     }
     if trial:
         update["trial"] = None

@@ -23,24 +23,32 @@ _FULL = 1.0 - 1e-6
 
 def gathered(stored: CheckStatus, situation: Situation, new: Arms, terms: Terms) -> CheckStatus:
     """The evidence with one look's counts in it."""
-    evidence = _weighed(stored, situation, new, terms)
+    old: list[EvidenceStatus | None] = [*stored.evidence] or [None] * len(terms.sides)
+    evidence = [
+        _weighed(stored, side, situation, new, terms, mirrored=mirrored)
+        for side, mirrored in zip(old, terms.sides, strict=True)
+    ]
     pace = pace_of(stored)
     if situation.concurrent:
         pace = clumps.observed(pace, new.stable.events, new.stable.total)
     return _added(stored, situation, new).model_copy(update={"evidence": evidence, "pace": kept(pace)})
 
 
-def _weighed(stored: CheckStatus, situation: Situation, new: Arms, terms: Terms) -> EvidenceStatus:
+def _weighed(
+    stored: CheckStatus, side: EvidenceStatus | None, situation: Situation, new: Arms, terms: Terms, *, mirrored: bool
+) -> EvidenceStatus:
     """Every bet is made with what was known before this look; that is what makes its evidence count."""
     pace = pace_of(stored)
     base, clump = clumps.share(pace), clumps.clump(pace, terms.inflation)
+    margin = terms.margin(base)
     seen = Counts(new.candidate.events, new.candidate.total, new.stable.events, new.stable.total)
+    if mirrored:
+        base, seen = 1.0 - base, in_the_mirror(seen)
     since = milliseconds(stored.through or situation.start)
-    old = stored.evidence or EvidenceStatus(since=since)
+    old = side or EvidenceStatus(since=since)
     before = max(0.0, (since - old.since).total_seconds())
     now = max(before, (milliseconds(situation.now) - old.since).total_seconds())
-    first = stored.evidence is None
-    margin = terms.margin(base)
+    first = side is None
 
     out: dict[str, object] = {}
     worse = [0.0] * len(old.worse)
@@ -67,6 +75,11 @@ def _weighed(stored: CheckStatus, situation: Situation, new: Arms, terms: Terms)
         have = _logs(getattr(old, name)) or [0.0] * len(factors)
         out[name] = _nats(log + factor for log, factor in zip(have, factors, strict=True))
     return old.model_copy(update=out)
+
+
+def in_the_mirror(seen: Counts) -> Counts:
+    """What was no event, counted as one."""
+    return Counts(seen.total - seen.events, seen.total, seen.base_total - seen.base_events, seen.base_total)
 
 
 def within_margin(seen: Counts, base: float, margin: float, clump: float) -> list[float]:

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from seatrial.api.base import format_duration
+from seatrial.api.spec import WorseWhen
 from seatrial.api.status import Arms, CheckStatus, EvidenceStatus, Outcome
 from seatrial.core.checks.base import Situation, milliseconds, verdict
-from seatrial.core.checks.gathering import pace_of, plus, within_ceiling, within_margin
+from seatrial.core.checks.gathering import in_the_mirror, pace_of, plus, within_ceiling, within_margin
 from seatrial.core.checks.terms import Terms
 from seatrial.core.statistics import clumps
 from seatrial.core.statistics.sequential import Counts, against, averaged
@@ -93,32 +94,37 @@ def judge_share(subject: str, terms: Terms, stored: CheckStatus, situation: Situ
 
 def failure(terms: Terms, stored: CheckStatus, situation: Situation) -> str | None:
     """Why the evidence is a failure, with its numbers; None where it is not."""
-    if stored.evidence is None:
-        return None
     margin = terms.margin(clumps.share(pace_of(stored)))
-    claims = [
-        (stored.evidence.worse, True, f"more than {_points(margin)} worse"),
-        (stored.evidence.above, False, f"above the ceiling of {_percent(terms.ceiling or 0.0)}"),
-    ]
-    sure = math.log(len([logs for logs, _, _ in claims if logs]) or 1) + math.log(situation.checks / FALSE_ALARM)
-    for logs, compared, harm in claims:
-        nats = against(_logs(logs), _age(stored.evidence, situation)) if logs else 0.0
+    claims = []
+    for side, mirrored in zip(stored.evidence, terms.sides, strict=False):
+        risen = "worse" if terms.worse_when is WorseWhen.HIGHER else "higher"
+        harm = f"{_points(margin)} {'lower' if mirrored else risen}"
+        claims += [
+            (side, side.worse, margin, mirrored, f"more than {harm}"),
+            (side, side.above, None, False, f"above the ceiling of {_percent(terms.ceiling or 0.0)}"),
+        ]
+    claims = [claim for claim in claims if claim[1]]
+    sure = math.log(max(1, len(claims)) * situation.checks / FALSE_ALARM)
+    for side, logs, allowed, mirrored, harm in claims:
+        nats = against(_logs(logs), _age(side, situation))
         if nats >= sure:
-            where, seen = _clearest(stored, margin if compared else None, terms.ceiling)
+            where, seen = _clearest(stored, allowed, terms.ceiling, mirrored=mirrored)
             return f"{_numbers(seen, compared=seen.base_total > 0)} {where}, {harm} ({_rarity(nats)})"
     return None
 
 
 def _suspicion(stored: CheckStatus, situation: Situation) -> float:
     """Evidence of harm so far, in nats."""
-    evidence = stored.evidence
-    if evidence is None:
-        return 0.0
-    now = _age(evidence, situation)
-    return max((against(_logs(logs), now) for logs in (evidence.worse, evidence.above) if logs), default=0.0)
+    found = [
+        against(_logs(logs), _age(side, situation))
+        for side in stored.evidence
+        for logs in (side.worse, side.above)
+        if logs
+    ]
+    return max(found, default=0.0)
 
 
-def _clearest(stored: CheckStatus, margin: float | None, ceiling: float | None) -> tuple[str, Seen]:
+def _clearest(stored: CheckStatus, margin: float | None, ceiling: float | None, *, mirrored: bool) -> tuple[str, Seen]:
     """The stretch of time in which the harm shows best; without a margin it is measured from the ceiling."""
     views = (
         ("at this weight", stored.step),
@@ -129,7 +135,9 @@ def _clearest(stored: CheckStatus, margin: float | None, ceiling: float | None) 
 
     def excess(view: tuple[str, Arms | None]) -> float:
         seen = seen_in(view[1])
-        over = seen.share - (seen.base + margin if margin is not None else ceiling or 0.0)
+        over = seen.share - (ceiling or 0.0)
+        if margin is not None:
+            over = (seen.base - seen.share if mirrored else seen.share - seen.base) - margin
         return over * math.sqrt(seen.total)
 
     where, arms = max(views, key=excess)
@@ -137,17 +145,20 @@ def _clearest(stored: CheckStatus, margin: float | None, ceiling: float | None) 
 
 
 def _sure(stored: CheckStatus, situation: Situation) -> bool:
-    """Whether the evidence rules out what a Pass has to rule out."""
-    logs, threshold = _acceptance(stored, situation)
-    return bool(logs) and averaged(logs) >= threshold
+    """Whether the evidence rules out what a Pass has to rule out, on every side."""
+    threshold = _threshold(situation)
+    accepting = [_accepting(side, situation) for side in stored.evidence]
+    return bool(accepting) and all(logs and averaged(logs) >= threshold for logs in accepting)
 
 
-def _acceptance(stored: CheckStatus, situation: Situation) -> tuple[list[float], float]:
-    """Evidence for a Pass by bet, and how much of it is enough, in nats."""
-    evidence = stored.evidence
-    if situation.last:
-        return _logs(evidence.trial if evidence else []), -math.log(FALSE_PASS)
-    return _logs(evidence.step if evidence else []), -math.log(FALSE_STEP)
+def _accepting(side: EvidenceStatus, situation: Situation) -> list[float]:
+    """Evidence for a Pass by bet, in nats."""
+    return _logs(side.trial if situation.last else side.step)
+
+
+def _threshold(situation: Situation) -> float:
+    """How much of it is enough."""
+    return -math.log(FALSE_PASS if situation.last else FALSE_STEP)
 
 
 def _missing(terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation, compare: bool) -> str:
@@ -165,9 +176,9 @@ def requests_needed(
     terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation, *, compare: bool
 ) -> float | None:
     """How many more requests on the candidate make it pass, if both shares stay as they are; None where no number does."""
-    logs, threshold = _acceptance(stored, situation)
     pace = pace_of(stored)
     base, clump = clumps.share(pace), clumps.clump(pace, terms.inflation)
+    margin = terms.margin(base)
     allowed = 1.0 if situation.last else 100.0 / max(situation.weight, 0.01)
     # A few requests of stable's kind stand beside the candidate's, or the first ones would decide everything.
     share = (seen.events + 100.0 * base) / (seen.total + 100.0)
@@ -175,15 +186,22 @@ def requests_needed(
     look = max(1.0, _rate(stored, situation) * situation.interval.total_seconds())
     ratio = here.base_total / here.total if here.total > 0 else (100.0 - situation.weight) / max(situation.weight, 0.01)
     one = Counts(share * look, look, base * look * ratio, look * ratio)
-    if compare:
-        growth = within_margin(one, base, terms.margin(base) * allowed, clump)
-    else:
-        assert terms.ceiling is not None
-        growth = within_ceiling(one, terms.ceiling * allowed, clump)
-    have = logs or [0.0] * len(growth)
-    goal = threshold + math.log(len(growth))
-    needed = [(goal - log) / gain * look for log, gain in zip(have, growth, strict=True) if gain > 1e-12]
-    return max(0.0, min(needed)) if needed else None
+    out = 0.0
+    for index, mirrored in enumerate(terms.sides):
+        if compare:
+            counts, middle = (in_the_mirror(one), 1.0 - base) if mirrored else (one, base)
+            growth = within_margin(counts, middle, margin * allowed, clump)
+        else:
+            assert terms.ceiling is not None
+            growth = within_ceiling(one, terms.ceiling * allowed, clump)
+        have = _accepting(stored.evidence[index], situation) if stored.evidence else []
+        goal = _threshold(situation) + math.log(len(growth))
+        pairs = zip(have or [0.0] * len(growth), growth, strict=True)
+        needed = [(goal - log) / gain * look for log, gain in pairs if gain > 1e-12]
+        if not needed:
+            return None
+        out = max(out, min(needed))
+    return out
 
 
 def _rate(stored: CheckStatus, situation: Situation) -> float:
@@ -206,7 +224,8 @@ def _within(terms: Terms, stored: CheckStatus, situation: Situation, compare: bo
     """What a Pass rules out."""
     at = "" if situation.last else f" in all at {float(situation.weight):g}% weight"
     if compare:
-        return f"at most {_points(terms.margin(clumps.share(pace_of(stored))))} worse{at}"
+        away = {WorseWhen.HIGHER: "worse", WorseWhen.LOWER: "lower", WorseWhen.EITHER: "away"}[terms.worse_when]
+        return f"at most {_points(terms.margin(clumps.share(pace_of(stored))))} {away}{at}"
     assert terms.ceiling is not None
     return f"below the ceiling of {_percent(terms.ceiling)}{at}"
 

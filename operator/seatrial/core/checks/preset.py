@@ -1,6 +1,6 @@
 """What a model server or a gateway counts, as data: a preset is one YAML file in `metrics/presets/`.
 
-Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$slot` (0 or 1) and `$model`.
+Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$slot` (0 or 1), `$model` and `$revision`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from seatrial.api.spec import MetricSource, Runtime
+from seatrial.core.promql import Named
 
 _UNITS = {"s": 1.0, "ms": 1000.0, "us": 1e6}
 
@@ -64,9 +65,26 @@ class Preset:
     """What selects the copies of live requests that a revision gets; None where they are counted like any request."""
     cannot_tell: tuple[str, ...] = ()
     """What this source does not see, for people."""
+    part: Named | None = None
+    """What counts as an error where it is no label of `requests`: series of its own."""
+    whole: Named | None = None
+    """Which series of `requests` count, where a pattern of one label does not tell."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all counters of requests and errors."""
+        return (self.requests.metric,) if self.part is None else (self.requests.metric, self.part.metric)
+
+    def is_request(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series counts requests."""
+        return self.whole.matches(labels) if self.whole is not None else labels.get("__name__") == self.requests.metric
 
     def is_error(self, labels: Mapping[str, str]) -> bool:
-        """Whether a series of `requests` counts errors."""
+        """Whether a series counts errors."""
+        if self.part is not None:
+            return self.part.matches(labels)
+        if labels.get("__name__") != self.requests.metric:
+            return False
         return re.fullmatch(self.error_values, labels.get(self.error_label, "")) is not None
 
 

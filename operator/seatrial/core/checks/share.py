@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from seatrial.api.base import format_duration
 from seatrial.api.spec import Check, CheckPreset, MetricSource
 from seatrial.api.status import Arms, CheckStatus, Outcome, Tally
-from seatrial.core import counters
+from seatrial.core import counters, promql
 from seatrial.core.checks.base import (
     INGESTION,
     Arm,
@@ -52,8 +52,8 @@ WINDOW = timedelta(seconds=15)
 
 
 def handles(check: Check) -> bool:
-    """Whether the check is a preset's."""
-    return check.preset is not None
+    """Whether the check is a preset's, or a share of the user's own."""
+    return check.preset is not None or check.share is not None
 
 
 # --- opening: whose numbers are read ------------------------------------------------------------------
@@ -80,6 +80,8 @@ def opening(
 ) -> CheckStatus | Refusal | Hold:
     """The gateway where its metrics are found (it sees refused and reset requests too), else the runtime."""
     eligible = _eligible(check, situation, presets)
+    if check.share is not None and isinstance(problem := _own(check), str):
+        return Refusal(problem)
     if not eligible:
         wanted = f"from: {check.source}" if check.source else f"runtime {situation.runtime}"
         return Refusal(f"there is no metric preset for {wanted}: use from: Gateway, or write a query")
@@ -106,7 +108,10 @@ def opening(
 
 
 def _eligible(check: Check, situation: Situation, presets: Presets) -> list[Preset]:
-    """Presets that can serve this check, the gateway first."""
+    """Presets that can serve this check, the gateway first; for a share of the user's own, the one it describes."""
+    if check.share is not None:
+        own = _own(check)
+        return [] if isinstance(own, str) else [own]
     usable = [
         preset
         for preset in presets.values()
@@ -115,6 +120,31 @@ def _eligible(check: Check, situation: Situation, presets: Presets) -> list[Pres
         and (check.preset is not CheckPreset.LATENCY or preset.latency is not None)
     ]
     return sorted(usable, key=lambda preset: (preset.source is not MetricSource.GATEWAY, preset.name))
+
+
+def _own(check: Check) -> Preset | str:
+    """What a share of the user's own reads, or why it cannot be read."""
+    assert check.share is not None
+    part, whole = promql.named(check.share.of), promql.named(check.share.per)
+    if isinstance(part, str) or isinstance(whole, str):
+        return part if isinstance(part, str) else str(whole)
+    label = check.share.revision_label
+    where = {"pod": "$pods"} if label is None else {label: "$revision"}
+    return Preset(
+        name="own",
+        title=f"check {check.name}",
+        source=MetricSource.RUNTIME,
+        runtimes=(),
+        selector={"namespace": "$namespace", **where},
+        exists=whole.metric,
+        proof="up" if label is None else whole.metric,
+        requests=Counted(whole.metric),
+        error_label="",
+        error_values="",
+        latency=None,
+        part=part,
+        whole=whole,
+    )
 
 
 def _opening_key(check: Check, preset: Preset) -> str:
@@ -135,13 +165,14 @@ def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Preset
     start, end = span(stored, situation)
     past = LOOK_BACK if stored.pace is None else timedelta(0)
     counted = _counted(check, preset)
+    names = (counted.metric,) if check.preset is CheckPreset.LATENCY else preset.metrics
     only = dict(counted.only)
     if check.preset is CheckPreset.LATENCY and stored.slower_than is not None:
         only["le"] = "|".join(literal(text) for text in (*_spellings(stored.slower_than), "+Inf"))
     return tuple(
         CounterQuestion(
             question_key(check.name, side),
-            _selector(preset, (counted.metric, preset.proof), only, arm, situation),
+            _selector(preset, (*names, preset.proof), only, arm, situation),
             start - past if side == "stable" else start,
             end,
         )
@@ -174,7 +205,7 @@ def _preset(check: Check, stored: CheckStatus, situation: Situation, presets: Pr
 
 
 def _counted(check: Check, preset: Preset) -> Counted:
-    if check.preset is CheckPreset.ERRORS:
+    if check.preset is not CheckPreset.LATENCY:
         return preset.requests
     assert preset.latency is not None
     return preset.latency
@@ -187,6 +218,7 @@ def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm
         "$route": situation.name,
         "$slot": "0" if arm.slot == "a" else "1",
         "$model": situation.model_name or "",
+        "$revision": arm.revision,
     }
     metrics = sorted(set(names))
     matchers = [
@@ -345,10 +377,11 @@ def _sample(
     seen: counters.Scrapes,
 ) -> _Sample:
     counted = _counted(check, preset)
-    mine = [one for one in series if one.labels.get("__name__") == counted.metric]
     if edge is None:
-        bad = [one for one in mine if preset.is_error(one.labels)]
+        mine = [one for one in series if preset.is_request(one.labels)]
+        bad = [one for one in series if preset.is_error(one.labels)]
     else:
+        mine = [one for one in series if one.labels.get("__name__") == counted.metric]
         bad = [one for one in mine if _le(one) == float(edge)]
         mine = [one for one in mine if math.isinf(_le(one))]
     return _Sample(side, arm, tuple(bad), tuple(mine), seen)
@@ -393,7 +426,7 @@ def _tally(check: Check, sample: _Sample, start: float, end: float, since: float
         return total
     if isinstance(part, NoData):
         return part
-    events = part if check.preset is CheckPreset.ERRORS else total - part
+    events = total - part if check.preset is CheckPreset.LATENCY else part
     return Tally(events=min(max(0, events), total), total=total)
 
 
@@ -469,6 +502,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
 
 
 def _subject(check: Check, stored: CheckStatus) -> str:
+    if check.share is not None:
+        return check.name
     what = "errors"
     if check.preset is CheckPreset.LATENCY:
         unit = "" if stored.slower_than is None else f" than {stored.slower_than}{_unit(stored)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from seatrial.api.spec import Check, CheckPreset, Margin
+from seatrial.api.spec import Check, CheckPreset, Margin, WorseWhen
 from seatrial.core.statistics import clumps
 
 RELATIVE_FLOOR = 0.0025
@@ -27,9 +27,17 @@ class Terms:
     ceiling: float | None
     inflation: float = clumps.PRIOR
     """Variance of clumped events, as a multiple of that of independent ones, where nothing was measured yet."""
+    worse_when: WorseWhen = WorseWhen.HIGHER
+    """Which change counts against the candidate."""
+
+    @property
+    def sides(self) -> tuple[bool, ...]:
+        """For each direction that counts, whether it is looked at in the mirror: a share that falls is one that rises
+        of everything else."""
+        return {WorseWhen.HIGHER: (False,), WorseWhen.LOWER: (True,), WorseWhen.EITHER: (False, True)}[self.worse_when]
 
     def margin(self, base: float) -> float:
-        """How much more than stable's share is still acceptable: the stricter of the two margins."""
+        """How far from stable's share is still acceptable: the stricter of the two margins."""
         allowed = [self.points] if self.points is not None else []
         if self.relative is not None:
             allowed.append(max(self.relative * base, RELATIVE_FLOOR))
@@ -37,19 +45,26 @@ class Terms:
 
 
 def terms_of(check: Check) -> Terms:
-    """A preset check's margins and ceiling, defaults filled in."""
-    assert check.preset is not None
-    ceiling = _DEFAULT_MAX.get(check.preset)
+    """The margins and ceiling of a check on a share, a preset's defaults filled in."""
+    ceiling, margin = None, check.margin or Margin()
+    if check.preset is not None:
+        ceiling, margin = _DEFAULT_MAX.get(check.preset), check.margin or _DEFAULT_MARGIN[check.preset]
     if check.max is not None:
         ceiling = float(check.max.rstrip("%")) / (100.0 if check.max.endswith("%") else 1.0)
-    return terms(check.margin or _DEFAULT_MARGIN[check.preset], ceiling)
+    return terms(margin, ceiling, worse_when=check.worse_when or WorseWhen.HIGHER)
 
 
-def terms(margin: Margin, ceiling: float | None = None, inflation: float = clumps.PRIOR) -> Terms:
+def terms(
+    margin: Margin,
+    ceiling: float | None = None,
+    inflation: float = clumps.PRIOR,
+    worse_when: WorseWhen = WorseWhen.HIGHER,
+) -> Terms:
     """Margins and ceiling as shares."""
     return Terms(
         points=None if margin.points is None else float(margin.points) / 100.0,
         relative=None if margin.relative is None else float(margin.relative) / 100.0,
         ceiling=ceiling,
         inflation=inflation,
+        worse_when=worse_when,
     )
