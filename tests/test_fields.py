@@ -207,6 +207,7 @@ def with_check(**check: Any) -> Spec:
     return spec
 
 
+SHARE = {"share": {"of": 'decisions_total{decision="block"}', "per": "decisions_total"}, "margin": {"points": "2"}}
 QUERY = {"query": "sum(score{$selector})", "max": "5"}
 
 effect("spec.replicas", at("replicas", 3), lambda s: len(serving(s).pods))
@@ -332,6 +333,9 @@ effect("spec.analysis.checks[].slowerThan", at(f"{CHECK}.slowerThan", "1s"), tri
 effect("spec.analysis.checks[].query", at(f"{CHECK}.query", "sum(other{$selector})"), trial(seconds=60)(selectors))
 effect("spec.analysis.checks[].min", at(f"{CHECK}.min", "2"), trial(seconds=60)(phase))
 effect("spec.analysis.checks[].max", at(f"{CHECK}.max", "0.5"), trial(seconds=60)(phase))
+for name, other in (("of", "other_total"), ("per", "other_total"), ("revisionLabel", "revision")):
+    effect(f"spec.analysis.checks[].share.{name}", at(f"{CHECK}.share.{name}", other), trial(seconds=60)(selectors))
+effect("spec.analysis.checks[].worseWhen", at(f"{CHECK}.worseWhen", "Lower"), trial(Behaviour(blocks=0.1))(phase))
 for name, value in (("output", "predict"), ("mode", "Class"), ("tolerance", "0.5"), ("topK", 3)):
     effect(
         f"spec.analysis.checks[].agreement.{name}", at(f"{CHECK}.agreement.{name}", value), trial(seconds=20)(comparer)
@@ -361,6 +365,10 @@ STARTS: dict[str, Spec] = {
     "spec.analysis.checks[].margin.points": with_check(preset="Errors", max="100%", margin={"points": "1"}),
     "spec.analysis.checks[].margin.relative": with_check(preset="Errors", max="100%", margin={"relative": "10000%"}),
     "spec.analysis.checks[].slowerThan": with_check(preset="Latency", slowerThan="100ms"),
+    "spec.analysis.checks[].share.of": with_check(**SHARE),
+    "spec.analysis.checks[].share.per": with_check(**SHARE),
+    "spec.analysis.checks[].share.revisionLabel": with_check(**SHARE),
+    "spec.analysis.checks[].worseWhen": with_check(**SHARE),
     "spec.analysis.checks[].query": with_check(**QUERY),
     "spec.analysis.checks[].min": with_check(query=QUERY["query"], min="0"),
     "spec.analysis.checks[].max": with_check(**QUERY),

@@ -71,6 +71,7 @@ class Case:
 
 
 QUERY = "sum(up{$selector})"
+SHARE = {"of": 'decisions_total{decision="block"}', "per": "decisions_total"}
 CHECK = "spec.analysis.checks[0]"
 STEPS = "spec.strategy.stages[0].canary.steps"
 
@@ -348,6 +349,27 @@ BREAKING = [
         "check c says none or several of preset, share, query and agreement: name exactly one",
     ),
     Case(
+        "share-needs-something-to-hold-it-against",
+        with_check(share=SHARE),
+        CHECK,
+        "check c is a share of your own: give it a margin to stable, a max, or both; from and min say nothing of it, remove "
+        "them",
+    ),
+    Case(
+        "share-needs-something-to-hold-it-against",
+        with_check(share=SHARE, margin={"points": "1"}, **{"from": "Runtime"}),
+        CHECK,
+        "check c is a share of your own: give it a margin to stable, a max, or both; from and min say nothing of it, remove "
+        "them",
+    ),
+    Case(
+        "worse-when-of-share",
+        with_check(share=SHARE, max="5%", worseWhen="Either"),
+        f"{CHECK}.worseWhen",
+        "check c has worseWhen, which belongs to share; and a max is for shares that are worse when higher: remove one of the "
+        "two",
+    ),
+    Case(
         "agreement-has-a-margin-only",
         comparing({"agreement": {}, "max": "5%"}),
         CHECK,
@@ -434,22 +456,19 @@ BREAKING = [
         "preset-max-is-share",
         with_check(preset="Errors", max="0.05"),
         f"{CHECK}.max",
-        "max of check c is 0.05, and with preset Errors it is a share of requests: write a percentage from 0% to "
-        '100%, such as "5%"',
+        'max of check c is 0.05, and here it is a share: write a percentage from 0% to 100%, such as "5%"',
     ),
     Case(
         "preset-max-is-share",
         with_check(preset="Latency", max="100.1%"),
         f"{CHECK}.max",
-        "max of check c is 100.1%, and with preset Latency it is a share of requests: write a percentage from 0% to "
-        '100%, such as "5%"',
+        'max of check c is 100.1%, and here it is a share: write a percentage from 0% to 100%, such as "5%"',
     ),
     Case(
         "preset-max-is-share",
         with_check(preset="Errors", max="-5%"),
         f"{CHECK}.max",
-        "max of check c is -5%, and with preset Errors it is a share of requests: write a percentage from 0% to "
-        '100%, such as "5%"',
+        'max of check c is -5%, and here it is a share: write a percentage from 0% to 100%, such as "5%"',
     ),
     Case(
         "query-bounds-are-numbers",

@@ -67,4 +67,4 @@ def test_percent_signs_in_a_sentence_are_no_place_holders() -> None:
     (rule,) = [rule for rule in RULES if rule.name == "preset-max-is-share"]
     expression = rule.validation()["messageExpression"]
     assert "0%% to 100%%" in expression
-    assert expression.endswith(".format([self.name, self.max, self.preset])")
+    assert expression.endswith(".format([self.name, self.max])")

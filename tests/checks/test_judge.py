@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.api.spec import Check, CheckPreset, Margin, MetricSource
+from seatrial.api.spec import Check, CheckPreset, Margin, MetricSource, Share, WorseWhen
 from seatrial.api.status import Arms, CheckStatus, Outcome
 from seatrial.core import checks
 from seatrial.core.checks.judging import requests_needed, seen_in
@@ -170,6 +170,35 @@ def test_of_two_margins_the_stricter_counts() -> None:
     assert outcome(relative=Decimal(50)) is Outcome.PASS
     assert outcome(points=Decimal("0.02")) is not Outcome.PASS
     assert outcome(points=Decimal("0.5"), relative=Decimal(1)) is not Outcome.PASS, "0.25 points: the floor"
+
+
+@pytest.mark.parametrize(
+    ("worse_when", "shares", "outcome", "words"),
+    [
+        ("Lower", (0.15, 0.20), Outcome.FAIL, "more than 2.00 points lower"),
+        ("Lower", (0.25, 0.20), Outcome.PASS, "at most 2.00 points lower"),
+        ("Higher", (0.25, 0.20), Outcome.FAIL, "more than 2.00 points worse"),
+        ("Higher", (0.15, 0.20), Outcome.PASS, "at most 2.00 points worse"),
+        ("Either", (0.15, 0.20), Outcome.FAIL, "more than 2.00 points lower"),
+        ("Either", (0.25, 0.20), Outcome.FAIL, "more than 2.00 points higher"),
+        ("Either", (0.20, 0.20), Outcome.PASS, "at most 2.00 points away"),
+    ],
+)
+def test_a_share_of_ones_own_is_worse_when_it_is_said_to_be(
+    worse_when: str, shares: tuple[float, float], outcome: Outcome, words: str
+) -> None:
+    check = Check(
+        name="blocked",
+        share=Share(of='decisions_total{decision="block"}', per="decisions_total"),
+        worse_when=WorseWhen(worse_when),
+        margin=Margin(points=Decimal(2)),
+    )
+    look = arms((round(1000 * shares[0]), 1000), (round(1000 * shares[1]), 1000))
+    past = [arms((0, 0), (200 + index % 3, 1000)) for index in range(60)]
+    said = judge([look] * 25, check, past=past, last=True, weight=50.0)
+    assert said.outcome is outcome
+    assert said.message.startswith("blocked ")
+    assert words in said.message
 
 
 def test_a_relative_margin_is_of_stables_share_with_a_floor() -> None:

@@ -109,3 +109,41 @@ def test_metric_names_are_those_named_exactly() -> None:
     text = f'sum(a{{{NS}}}) / sum({{__name__="b",{NS}}}) + sum({{__name__=~"c.*",{NS}}}) + sum(a{{{NS}}}) + sum({{"d.e",{NS}}})'
     assert promql.metric_names(text) == ["a", "b", "d.e"]
     assert promql.metric_names("sum(") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "matches"),
+    [
+        ("orders", {"__name__": "orders", "x": "y"}, True),
+        ("orders", {"__name__": "order"}, False),
+        ('orders{state="paid"}', {"__name__": "orders", "state": "paid"}, True),
+        ('orders{state="paid"}', {"__name__": "orders"}, False),
+        ('orders{state!="paid"}', {"__name__": "orders"}, True),
+        ('orders{state=~"pa.*",shop!~"t.*"}', {"__name__": "orders", "state": "paid", "shop": "main"}, True),
+        ('orders{state=~"pa"}', {"__name__": "orders", "state": "paid"}, False),
+    ],
+)
+def test_a_selector_matches_as_prometheus_does(text: str, labels: dict[str, str], matches: bool) -> None:
+    named = promql.named(text)
+    assert isinstance(named, promql.Named)
+    assert named.matches(labels) is matches
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("rate(orders[5m])", "is no plain selector of a counter"),
+        ("orders[5m]", "is no plain selector of a counter"),
+        ("orders offset 5m", "is no plain selector of a counter"),
+        ('{__name__="orders"}', "is no plain selector of a counter"),
+        ('orders{namespace="other"}', "matches namespace, which the operator does: leave it out"),
+        ('orders{pod="x"}', "matches pod, which the operator does: leave it out"),
+        ('orders{a="b" or namespace="other"}', "has `or` between its matchers"),
+        ("orders{", "does not parse"),
+        ("orders{a=`b`}", "backtick"),
+    ],
+)
+def test_what_is_no_selector_of_one_counter_is_refused(text: str, problem: str) -> None:
+    said = promql.named(text)
+    assert isinstance(said, str)
+    assert problem in said

@@ -123,7 +123,7 @@ def test_a_fault_after_healthy_hours_is_found_at_most_half_again_as_late(hours: 
         while True:
             share = 0.01 if now < healthy else 0.05
             look = Counts(15 * share, 15, 285 * base, 285)
-            factors = [log_e(look, base, bet, margin, 1.0) for bet in alternatives(base + margin)]
+            factors = [log_e(look, base, bet, margin, 1.0) for bet in alternatives(base + margin, margin)]
             logs = restarted(logs, factors, now, now + 15, now == 0)
             now += 15
             if against(logs, now) >= math.log(200):

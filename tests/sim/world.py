@@ -101,6 +101,8 @@ class Behaviour:
     """Share of requests that take 400 ms instead of 20."""
     differs: float = 0.0
     """Share of answers that are not stable's."""
+    blocks: float = 0.2
+    """Share of answers that decide to block."""
     errors_from: int = 0
     """Requests served before the errors begin."""
     crash_after: float | None = None
@@ -602,9 +604,21 @@ class World:
         for pod in self.pods:
             own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
             self.counters[tuple(sorted(own.items()))] = 1
+        self._decisions()
         for cluster, (count, errors, slow) in self._tallies.items():
             self._add(cluster, count, errors=errors, slow=slow)
         self._tallies.clear()
+
+    def _decisions(self) -> None:
+        """What the models themselves count of their answers; the first pod of a revision counts for all."""
+        first = {pod.revision: pod for pod in reversed(self.pods)}
+        for name, pod in first.items():
+            blocked = int(self.served[name] * self.behaviour(pod.image).blocks)
+            for decision, value in (("block", blocked), ("pass", self.served[name] - blocked)):
+                own = {"namespace": NAMESPACE, "pod": pod.name, "decision": decision}
+                self.counters[tuple(sorted({**own, "__name__": "decisions_total"}.items()))] = value
+            up = {"__name__": "up", "namespace": NAMESPACE, "pod": pod.name}
+            self.counters[tuple(sorted(up.items()))] = 1
 
     def _proof(self, cluster: str) -> None:
         """What a scraped proxy shows of a cluster before any request."""

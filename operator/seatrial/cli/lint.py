@@ -126,7 +126,13 @@ def _queries(document: dict[str, Any]) -> Iterator[Finding]:
     metadata = document.get("metadata")
     namespace = metadata.get("namespace", "default") if isinstance(metadata, dict) else "default"
     for path, check in rules.instances(document, "spec.analysis.checks[]"):
-        query = check.get("query") if isinstance(check, dict) else None
+        if not isinstance(check, dict):
+            continue
+        query, share = check.get("query"), check.get("share")
+        selectors = [(field, share.get(field)) for field in ("of", "per")] if isinstance(share, dict) else []
+        for field, text in selectors:
+            if isinstance(text, str) and isinstance(problem := promql.named(text), str):
+                yield Finding(f"{path}.share.{field}", problem)
         if isinstance(query, str) and ("$selector" in query or "$namespace" in query):
             asked = Check.model_construct(name=str(check.get("name", "")), query=query)
             for problem in promql.problems(asked, str(namespace)):

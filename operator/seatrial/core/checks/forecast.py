@@ -79,7 +79,7 @@ def discovery(terms: Terms, stable: Stable, leg: Leg, interval: timedelta, check
     look, margin = _look(stable, leg, interval), terms.margin(stable.share)
     worse = min(stable.share + PLAINLY, 0.99)
     seen = Counts(worse * look.total, look.total, look.base_events, look.base_total)
-    bets = alternatives(stable.share + margin)
+    bets = alternatives(stable.share + margin, margin)
     gain = max(log_e(seen, stable.share, bet, margin, stable.clump) for bet in bets)
     sure = math.log(checks * (2 if terms.ceiling is not None else 1) / FALSE_ALARM) + math.log(len(bets) / EARLY)
     return sure / gain * interval.total_seconds() if gain > 0 else None

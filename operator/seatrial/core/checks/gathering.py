@@ -53,11 +53,11 @@ def _weighed(
     out: dict[str, object] = {}
     worse = [0.0] * len(old.worse)
     if situation.concurrent and base + margin < _FULL:
-        worse = [log_e(seen, base, share, margin, clump) for share in alternatives(base + margin)]
+        worse = [log_e(seen, base, share, margin, clump) for share in alternatives(base + margin, margin)]
     if worse:
         out["worse"] = _nats(restarted(_logs(old.worse), worse, before, now, first))
     if terms.ceiling is not None and 0.0 < terms.ceiling < _FULL:
-        above = [log_e_alone(seen, share, terms.ceiling, clump) for share in alternatives(terms.ceiling)]
+        above = [log_e_alone(seen, share, terms.ceiling, clump) for share in alternatives(terms.ceiling, terms.ceiling / 2.0)]
         out["above"] = _nats(restarted(_logs(old.above), above, before, now, first))
 
     alone = not situation.concurrent

@@ -35,8 +35,10 @@ EARLY = 0.1
 """Weight of a fault that is there from the first look."""
 HORIZON = 7200.0
 """Seconds in which half of the remaining weight is spent on faults that begin later."""
-WORSE = (0.07, 0.15, 0.3, 0.5, 0.75, 1.0)
-"""Alternatives of a worse candidate, as parts of the way from the margin to failing always, in log-odds."""
+NEAR = (1.0, 3.0)
+"""Alternatives of a slightly worse candidate, in margins beyond the margin."""
+FAR = (0.3, 0.5, 0.75, 1.0)
+"""Alternatives of a much worse one, as parts of the way from the margin to failing always, in log-odds."""
 _ALWAYS = math.log(0.97 / 0.03)
 
 
@@ -50,15 +52,16 @@ class Counts:
     base_total: float = 0.0
 
 
-def alternatives(boundary: float) -> list[float]:
-    """Shares above a boundary, from just worse to hopeless, evenly spread in log-odds.
+def alternatives(boundary: float, margin: float) -> list[float]:
+    """Shares above a boundary, from a margin worse to hopeless.
 
-    >>> [round(share, 3) for share in alternatives(0.015)]
-    [0.025, 0.046, 0.132, 0.412, 0.826, 0.97]
+    >>> [round(share, 3) for share in alternatives(0.015, 0.005)]
+    [0.02, 0.03, 0.132, 0.412, 0.826, 0.97]
     """
     low = math.log(boundary / (1.0 - boundary))
     high = max(_ALWAYS, low + 1.0)
-    return [1.0 / (1.0 + math.exp(-(low + part * (high - low)))) for part in WORSE]
+    far = [1.0 / (1.0 + math.exp(-(low + part * (high - low)))) for part in FAR]
+    return [*(min(boundary + part * margin, far[-1]) for part in NEAR), *far]
 
 
 def log_e(seen: Counts, base: float, share: float, margin: float, clump: float) -> float:
