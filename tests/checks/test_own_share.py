@@ -37,7 +37,9 @@ def pod(revision: str, blocked: int, passed: int) -> Counters:
 
 
 def test_the_pods_of_each_revision_are_asked_for_both_counters() -> None:
-    candidate, stable = checks.ask(BLOCKED, begun(MetricSource.RUNTIME, "blocked", pace=PaceStatus()), situation(at(15)), {})
+    candidate, stable = checks.ask(
+        BLOCKED, begun(MetricSource.RUNTIME, "blocked", pace=PaceStatus()), situation(at(15)), {}
+    )
     assert isinstance(candidate, CounterQuestion)
     assert isinstance(stable, CounterQuestion)
     assert candidate.selector == (

@@ -57,7 +57,9 @@ def _weighed(
     if worse:
         out["worse"] = _nats(restarted(_logs(old.worse), worse, before, now, first))
     if terms.ceiling is not None and 0.0 < terms.ceiling < _FULL:
-        above = [log_e_alone(seen, share, terms.ceiling, clump) for share in alternatives(terms.ceiling, terms.ceiling / 2.0)]
+        above = [
+            log_e_alone(seen, share, terms.ceiling, clump) for share in alternatives(terms.ceiling, terms.ceiling / 2.0)
+        ]
         out["above"] = _nats(restarted(_logs(old.above), above, before, now, first))
 
     alone = not situation.concurrent
