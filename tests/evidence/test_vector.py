@@ -32,7 +32,8 @@ def test_both_judges_gather_the_same_evidence(share: float, base: float, request
         m = requests - min(n, requests)
         e, b = int(draw.binomial(n, share)), int(draw.binomial(m, base))
         have = gathered(have, situation(T0 + index * INTERVAL, weight=weight), arms((e, n), (b, m)), terms)
-        mine.look(*(np.array([float(x)]) for x in (e, n, b, m, weight / 100)), seconds=15.0)
+        e1, n1, b1, m1 = (np.array([float(x)]) for x in (e, n, b, m))
+        mine.look(e1, n1, b1, m1, np.array([weight / 100]), 15.0)
         (side,) = have.evidence
         age = index * 15.0
         assert mine.harm()[0] == pytest.approx(against([x / 1e3 for x in side.worse], age), abs=0.1)
