@@ -486,6 +486,16 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
             paused=Paused(by="ada@example.com", reason="waiting for the fraud team", since=before(minutes=3)),
         )
     ),
+    "frozen": lambda: obj(
+        waiting(
+            overlaid(
+                OverlayKind.FROZEN,
+                "namespace payments is frozen by its annotation seatrial.dev/freeze: year-end closing; "
+                "no more exposure until it is taken off, for ever if need be",
+            ),
+            checks=[ERRORS],
+        )
+    ),
     "awaiting-approval": lambda: obj(
         waiting(
             step="3/3",

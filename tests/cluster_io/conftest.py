@@ -102,6 +102,7 @@ async def plane(request: pytest.FixtureRequest) -> AsyncIterator[Plane]:
         yield Plane(await Connection.find(str(server.kubeconfig)), namespace, None, [])
         return
     fake = FakeApi()
+    fake.add_namespace(namespace)
     async with fake.run():
         yield Plane(Connection(Configuration(host=fake.url)), namespace, fake, [])
 

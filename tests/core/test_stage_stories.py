@@ -310,6 +310,43 @@ def frozen(world: World) -> bool:
 
 
 @story
+def the_namespace_is_frozen_in_mid_trial() -> World:
+    """Nothing rises, a hotfix without checks does not either; it goes on as soon as the annotation is taken off."""
+    world = served(spec=spec_of(CANARY))
+    new = world.image("fraud:v2")
+    assert world.run(400, until=lambda w: w.weight(new) > 1)
+    world.freezes("year-end closing")
+    world.run(600)
+    assert frozen(world)
+    weight = world.weight(new)
+    world.tell(world.status.message)
+    world.command(Action.SKIP_CHECKS, new, reason="fraud wave")
+    world.run(300)
+    assert world.weight(new) == weight
+    world.freezes("")
+    assert world.run(20, until=lambda w: w.weight(new) > weight)
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
+@story
+def a_frozen_candidate_that_fails_goes_back() -> World:
+    world = served(spec=spec_of(CANARY))
+    world.freezes("year-end closing")
+    new = world.image("fraud:v2")
+    assert world.run(120, until=frozen)
+    assert world.weight(new) == 0
+    world.freezes("")
+    assert world.run(300, until=lambda w: w.status.weight == "50")
+    world.freezes("year-end closing")
+    world.run(60)
+    world.behaviours["fraud:v2"] = Behaviour(errors=0.5)
+    ends(world, Phase.ROLLED_BACK)
+    return world
+
+
+@story
 def a_trial_waits_for_its_turn() -> World:
     world = served(spec=spec_of(CANARY))
     world.turn = "1 of 1 trials run in namespace models: models/other"

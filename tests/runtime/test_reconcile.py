@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
+from seatrial.build.names import FREEZE
 from seatrial.cluster.client import Client, Connection
 from seatrial.cluster.index import Index
 from seatrial.cluster.kinds import (
@@ -115,6 +116,28 @@ async def world(plane: Plane, client: Client) -> AsyncIterator[World]:
 
 def stable(status: Manifest) -> bool:
     return status.get("phase") == "Stable"
+
+
+async def test_a_frozen_trial_stays_where_it_is_until_it_is_not(world: World) -> None:
+    """Both the weight and the reason are in the status that the API server keeps."""
+    await world.until(stable)
+    namespace: Manifest = {"metadata": {"name": world.plane.namespace, "annotations": {FREEZE: "year-end closing"}}}
+    world.index.freezes.note(namespace)
+    await change_image(world, "registry.example.com/fraud:2")
+    status = await world.until(lambda status: ((status.get("rollout") or {}).get("overlay") or {}).get("kind"))
+    assert status["rollout"]["overlay"]["kind"] == "Frozen"
+    assert "year-end closing" in status["message"]
+    for _ in range(10):
+        await world.run()
+        await world.cluster.step()
+    assert world.index.on_trial == {world.key}
+    status = (await world.client.get(MODEL_DEPLOYMENT, *world.key))["status"]
+    assert (status["phase"], status["weight"]) == ("Preparing", "0")
+    namespace["metadata"]["annotations"] = {}
+    world.index.freezes.note(namespace)
+    await world.until(stable)
+    await world.run()
+    assert world.index.on_trial == set()
 
 
 async def test_a_first_revision_gets_pods_and_traffic_and_then_rests(world: World) -> None:

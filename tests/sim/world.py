@@ -21,6 +21,7 @@ from seatrial.build.fingerprint import fingerprint
 from seatrial.build.names import (
     COMMANDS,
     COMPARER_LABEL,
+    FREEZE,
     MODEL_LABEL,
     REVISION_LABEL,
     SPEC_BY,
@@ -251,6 +252,7 @@ class World:
         self.gateway_up = True
         self.gateway_problem = ""
         self.turn = ""
+        self.freeze = ""
         self.foreign: tuple[Ref, ...] = ()
         self.proxies: list[Manifest | None] = [None, None, None]
         self.proxy_lag = [0.1, 0.4, 1.2]
@@ -327,6 +329,12 @@ class World:
         line = Command(f"n{self._serial}", action, revision, by, reason)
         notes[COMMANDS] = append(notes.get(COMMANDS, ""), line)
         self.tell(f"{by}: {action} {revision}")
+
+    def freezes(self, reason: str) -> None:
+        """Somebody annotates the namespace; the watch of namespaces wakes the trial. An empty reason takes it off."""
+        self.freeze = f"namespace {NAMESPACE} is frozen by its annotation {FREEZE}: {reason}" if reason else ""
+        self.tell(f"kubectl: annotate namespace {NAMESPACE} {FREEZE}" + (f"={reason}" if reason else "-"))
+        self.wake_at = self.now
 
     def tell(self, sentence: str) -> None:
         """A line of the transcript."""
@@ -708,6 +716,7 @@ class World:
             foreign=self.foreign,
             gateway_problem=self.gateway_problem,
             turn=self.turn,
+            freeze=self.freeze,
         )
 
     def answers(self, questions: Questions) -> Answers:

@@ -184,6 +184,7 @@ class Observer:
             rewritten=_rewritten(page, objects),
             conflict=self._index.conflict((namespace, name), self._index.claim_of(resource)),
             turn=self._index.turns.wait((namespace, name)),
+            freeze=self._index.freezes.of(namespace),
             gateway_problem=await self._gateway_problem(
                 spec, namespace, HTTP_ROUTE in raw.children, {} if gateways is None else gateways
             ),

@@ -36,6 +36,8 @@ class Installation:
     """The API server checks commands and writes down who made a revision."""
     gitops_accounts: tuple[str, ...] = ()
     """Users that apply what others wrote; `*` stands for any characters."""
+    home: str = ""
+    """The namespace the operator runs in; empty where it is not known."""
     trials: int = 0
     """Trials that may run at the same time in all namespaces together; 0 for any number."""
     trials_in_namespace: int = 0
@@ -189,6 +191,8 @@ class Observed:
     """An older resource that owns one of our host names: a sentence, or empty."""
     turn: str = ""
     """Which other trials a new one waits for: a sentence, or empty."""
+    freeze: str = ""
+    """What people have frozen, how and why: a sentence, or empty."""
     gateway_problem: str = ""
     """A Gateway we attach to that is missing or not accepted: a sentence, or empty."""
 

@@ -207,6 +207,9 @@ def overlay_of(p: Pass, status: Status) -> Overlay | None:
             OverlayKind.PAUSED,
             f"paused by {status.paused.by}{why}; seatrial resume {p.observed.name} goes on, abort sends it back",
         )
+    if p.observed.freeze and status.stable is not None:
+        sentence = f"{p.observed.freeze}; no more exposure until it is taken off, for ever if need be"
+        return stops(OverlayKind.FROZEN, sentence)
     if (opening := windows.opens(p.spec.strategy.windows or (), p.now)) is not None and status.stable is not None:
         p.wake(opening - p.now)
         sentence = f"outside strategy.windows until {opening:%Y-%m-%d %H:%M} UTC: no more exposure"
