@@ -38,6 +38,7 @@ from seatrial.cluster.parse import (
     parse_spec,
     parse_status,
     parse_workload,
+    strays,
 )
 from seatrial.core.commands import Action, Command, append, escape
 from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
@@ -248,6 +249,10 @@ class World:
         self.pods: list[SimPod] = []
         self.behaviours: dict[str, Behaviour] = {}
         self.quota = ""
+        self.room = 0
+        """Pods that a quota has room for, those on their way out included; 0 for any number."""
+        self.refused = 0
+        """Pods that the quota refused."""
         self.template_refused = ""
         self.gateway_up = True
         self.gateway_problem = ""
@@ -447,6 +452,9 @@ class World:
             for _ in range(replicas - len(fresh)):
                 if self.quota:
                     break
+                if self.room and len(self.pods) >= self.room:
+                    self.refused += 1
+                    break
                 self._serial += 1
                 self.pods.append(SimPod(f"{ref.name}-{template}-{self._serial:04d}", name, image, template, self.now))
             ready = sum(1 for pod in fresh if pod.ready(self.now, self.behaviour(pod.image)))
@@ -457,6 +465,12 @@ class World:
         for pod in self.pods:
             if pod.revision not in wanted and pod.gone_at is None:
                 pod.gone_at = self.now + GONE
+
+    def _short(self, deployment: Manifest) -> bool:
+        """Whether a Deployment has fewer pods than it asks for."""
+        name = deployment["metadata"]["labels"].get(REVISION_LABEL)
+        there = sum(1 for pod in self.pods if pod.revision == name and pod.gone_at is None)
+        return name is not None and there < int(deployment["spec"]["replicas"])
 
     def template(self, deployment: Manifest) -> str:
         """A short hash of a Deployment's pod template."""
@@ -674,8 +688,9 @@ class World:
         for ref, obj in self.objects.items():
             match ref.kind:
                 case "Deployment":
-                    if self.quota:
-                        failure = {"type": "ReplicaFailure", "status": "True", "message": self.quota}
+                    if self.quota or (self.room and self._short(obj)):
+                        message = self.quota or f"exceeded quota: pods: {self.room}"
+                        failure = {"type": "ReplicaFailure", "status": "True", "message": message}
                         found = parse_workload(NAME, {**obj, "status": {"conditions": [failure]}}, pods)
                     else:
                         found = parse_workload(NAME, obj, pods)
@@ -709,6 +724,7 @@ class World:
             invalid=invalid,
             records=records,
             workloads=workloads,
+            strays=strays(NAME, pods, workloads),
             services=services,
             budgets=frozenset(ref.name for ref in self.objects if ref.kind == "PodDisruptionBudget"),
             route=route,

@@ -39,6 +39,7 @@ from seatrial.cluster.parse import (
     parse_spec,
     parse_status,
     parse_workload,
+    strays,
     time_of,
 )
 from seatrial.cluster.together import together
@@ -156,7 +157,8 @@ class Observer:
         edited, drifted = await self._edits(name, uid, objects, written, records)
         route = objects.get(Ref("HTTPRoute", name))
         pods = raw.children.get(POD, ())
-        workloads = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
+        parsed = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
+        workloads = {found.revision: found for found in parsed if found is not None}
         observed = Observed(
             name=name,
             namespace=namespace,
@@ -171,7 +173,8 @@ class Observer:
             spec_by=(metadata.get("annotations") or {}).get(SPEC_BY, ""),
             invalid=invalid,
             records=records,
-            workloads={found.revision: found for found in workloads if found is not None},
+            workloads=workloads,
+            strays=strays(name, pods, workloads),
             services={
                 ref.name: (obj.get("spec") or {}).get("selector") or {}
                 for ref, obj in objects.items()

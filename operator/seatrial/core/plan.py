@@ -314,7 +314,7 @@ def watch_pods(p: Pass, status: Status) -> Status:
     workload = p.workload(rollout.revision)
     if workload is not None and (fault := health.broken(workload)) is not None:
         return trial.go_back(p, status, fault.reason, fault.message)
-    need, ready = voyage.pods_needed(p, status, rollout), p.ready(rollout.revision)
+    need, ready = voyage.pods_asked(p, status, rollout), p.ready(rollout.revision)
     if workload is not None and ready >= need:
         return _same_images(p, _with_rollout(status, clock.ready(rollout)), workload)
     problem = health.image_problem(workload) if workload is not None else ""
@@ -389,7 +389,7 @@ def _preflight_question(p: Pass, status: Status) -> PreflightQuestion | None:
     if rollout.exposed or rollout.preflight is not None or p.spec.model is None:
         return None
     workload = p.workload(rollout.revision)
-    if workload is None or workload.ready < voyage.pods_needed(p, status, rollout):
+    if workload is None or workload.ready < max(1, voyage.pods_asked(p, status, rollout)):
         return None
     pods = tuple(sorted((pod.name, pod.ip) for pod in workload.pods if pod.ready and not pod.leaving))
     return PreflightQuestion(

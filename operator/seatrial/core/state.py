@@ -72,6 +72,8 @@ class Pod:
     ready: bool
     leaving: bool = False
     """It has a deletion timestamp."""
+    start: timedelta | None = None
+    """How long it took to become ready, where it is ready."""
     restarts: int = 0
     """Restarts of all its containers together."""
     oom_kills: int = 0
@@ -176,6 +178,8 @@ class Observed:
     records: Mapping[str, Record] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     """By revision."""
+    strays: int = 0
+    """Pods of revisions whose Deployment is gone: they are on their way out, and take their room until then."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Our Services by name, with their selectors."""
     budgets: frozenset[str] = frozenset()
