@@ -45,7 +45,7 @@ from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
-from seatrial.core.state import Event, Installation, Manifest, Observed, Plan, Ref
+from seatrial.core.state import Event, GatewayClass, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
 from tests.sim.prometheus import SLOWNESS, Labels, SimPrometheus, Weather
@@ -258,6 +258,7 @@ class World:
         self.gateway_problem = ""
         self.turn = ""
         self.freeze = ""
+        self.gateway_classes: tuple[GatewayClass, ...] = ()
         self.foreign: tuple[Ref, ...] = ()
         self.proxies: list[Manifest | None] = [None, None, None]
         self.proxy_lag = [0.1, 0.4, 1.2]
@@ -733,6 +734,7 @@ class World:
             gateway_problem=self.gateway_problem,
             turn=self.turn,
             freeze=self.freeze,
+            gateway_classes=self.gateway_classes,
         )
 
     def answers(self, questions: Questions) -> Answers:

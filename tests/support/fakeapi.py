@@ -39,6 +39,7 @@ KINDS = {
     ("policy", "v1", "poddisruptionbudgets"): "PodDisruptionBudget",
     ("gateway.networking.k8s.io", "v1", "httproutes"): "HTTPRoute",
     ("gateway.networking.k8s.io", "v1", "gateways"): "Gateway",
+    ("gateway.networking.k8s.io", "v1", "gatewayclasses"): "GatewayClass",
     ("seatrial.dev", "v1alpha1", "modeldeployments"): "ModelDeployment",
 }
 Place = tuple[str, str, str]
@@ -197,7 +198,7 @@ class FakeApi:
                     {
                         "name": name,
                         "singularName": name[:-1],
-                        "namespaced": name != "namespaces",
+                        "namespaced": name not in ("namespaces", "gatewayclasses"),
                         "kind": KINDS[group, version, name],
                         "verbs": verbs,
                     }

@@ -43,6 +43,7 @@ EVENT = Kind("", "v1", "events", "Event")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GATEWAY = Kind("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
+GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 WRITTEN = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET, HTTP_ROUTE)

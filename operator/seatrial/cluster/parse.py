@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from seatrial.api.spec import ModelDeploymentSpec, ParentRef
 from seatrial.api.status import Status
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL, child_name
-from seatrial.core.state import Backend, Installation, Manifest, Pod, Record, Route, Workload
+from seatrial.core.state import Backend, GatewayClass, Installation, Manifest, Pod, Record, Route, Workload
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -310,6 +310,16 @@ def parents_of(spec: ModelDeploymentSpec, namespace: str, installation: Installa
 
 def _named(ref: ParentRef, namespace: str) -> Parent:
     return ref.namespace or namespace, ref.name
+
+
+def parse_gateway_class(name: str, manifest: Manifest | None) -> GatewayClass:
+    """What a class says of its implementation. Features were plain names once, and are objects with a name."""
+    if manifest is None:
+        return GatewayClass(name, unread=f"GatewayClass {name} does not exist")
+    features = (manifest.get("status") or {}).get("supportedFeatures") or []
+    names = (entry.get("name") if isinstance(entry, dict) else entry for entry in features)
+    controller = str((manifest.get("spec") or {}).get("controllerName") or "")
+    return GatewayClass(name, controller, frozenset(str(found) for found in names if found))
 
 
 def gateway_problem(parent: Parent, gateway: Manifest | None) -> str:

@@ -50,6 +50,7 @@ RIGHTS: tuple[Right, ...] = (
     *_rights("", "pods", "list watch"),
     *_rights("", "configmaps", "get"),
     *_rights(GATEWAY_GROUP, "gateways", "get list watch", "gateways"),
+    *_rights(GATEWAY_GROUP, "gatewayclasses", "get", "gateways"),
     *_rights("", "namespaces", "list watch", "freezes"),
     *_rights("", "events", "create"),
     *_rights("coordination.k8s.io", "leases", "get create update", "lease"),

@@ -31,6 +31,7 @@ from seatrial.core import (
     clock,
     evidence,
     health,
+    mirroring,
     people,
     probation,
     summary,
@@ -194,9 +195,13 @@ def notice_obstacles(p: Pass, status: Status) -> Status:
         )
     if observed.conflict:
         p.stalled(status, "RouteConflict", observed.conflict)
-    comes = status.stable is not None and p.wanted != status.stable
+    refused = status.rejected.revision if status.rejected is not None else None
+    known = (status.stable, probation.previous(status), refused)
+    comes = status.stable is not None and p.wanted not in known
     if comes and voyage.agreements(p) and not p.installation.image:
         p.stalled(status, "NoImage", NO_IMAGE)
+    if comes and (said := mirroring.lacking(p)):
+        p.stalled(status, "CannotMirror", said)
     if not assemble.parents(p):
         p.stalled(
             status,
@@ -302,6 +307,8 @@ def begin(p: Pass, status: Status) -> Status:
         status = opened
     else:
         status = status.model_copy(update={"checks": []})
+    if status.stable is not None and (said := mirroring.unknown(p)):
+        p.event("MirrorUnknown", said, "Warning")
     p.wake(p.installation.dwell)  # where its objects are there already, nothing else would have us look again
     return trial.begin(p, status)
 

@@ -156,6 +156,18 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayClass:
+    """The implementation behind a Gateway."""
+
+    name: str
+    controller: str = ""
+    features: frozenset[str] = frozenset()
+    """`status.supportedFeatures`; empty where it says nothing."""
+    unread: str = ""
+    """Why nothing of it is known: a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One look at the cluster, on live reads."""
 
@@ -197,6 +209,8 @@ class Observed:
     """Which other trials a new one waits for: a sentence, or empty."""
     freeze: str = ""
     """What people have frozen, how and why: a sentence, or empty."""
+    gateway_classes: tuple[GatewayClass, ...] = ()
+    """Classes of the Gateways we attach to; read only where a trial with a shadow is about to begin, or under way."""
     gateway_problem: str = ""
     """A Gateway we attach to that is missing or not accepted: a sentence, or empty."""
 
