@@ -40,8 +40,8 @@ def lacking(p: Pass) -> str:
     """A feature that the rest of the trial needs and a Gateway's class does not have: a sentence, or empty."""
     for found in p.observed.gateway_classes:
         features = _features(found)
-        for need in _needs(p) if features is not None else ():
-            if need.feature not in features:
+        for need in _needs(p):
+            if features is not None and need.feature not in features:
                 said = f"GatewayClass {found.name} ({found.controller}) does not have {need.feature}"
                 return f"{need.why} and {said}: {need.instead}, or name another Gateway"
     return ""
