@@ -212,6 +212,20 @@ def test_a_pod_of_stable_killed_in_mid_trial_stops_nothing() -> None:
     assert world.status.stable == new
 
 
+def test_a_candidate_that_waits_gives_back_what_stable_needs() -> None:
+    """It may have got its pod while stable had none; with it, stable could never take over from the one before."""
+    world = served(spec=shared(5, 75), hands_off=False)
+    world.image("fraud:v2")
+    assert world.run(600, until=lambda w: w.status.weight == "75")
+    world.run(10)
+    third = world.image("fraud:v3")
+    world.run(2)
+    world.hand_edit(Ref("Deployment", child_name(NAME, third)), lambda found: found["spec"].update(replicas=1))
+    ends(world, Phase.STABLE)
+    assert world.status.stable == third
+    assert not world.lost
+
+
 def test_a_shared_trial_becomes_an_extra_one_at_once() -> None:
     world = served(spec=shared(50))
     world.image("fraud:v2")

@@ -92,7 +92,8 @@ def size(p: Pass, status: Status, revision: str) -> int:
         need = p.replicas if status.stable is None else voyage.pods_asked(p, status, rollout)
         if rollout.exposed:
             return max(need, min(sharing.floor(p, status, revision), p.replicas))
-        return max(need, min(current, capacity.pods_for(p.replicas, highest(status.traffic, revision))))
+        met = highest(status.traffic, revision)  # an earlier trial of it may still be on its way out
+        return max(need, min(current, capacity.pods_for(p.replicas, met))) if met else need
     if revision == probation.previous(status):
         return _kept(p, status, revision, current)
     return sharing.floor(p, status, revision)

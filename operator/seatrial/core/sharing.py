@@ -8,7 +8,7 @@ refuses, and the weights walk in steps that the ready pods can carry, in both di
 from __future__ import annotations
 
 from seatrial.api.base import format_duration
-from seatrial.api.status import PARTS, Status
+from seatrial.api.status import PARTS, Rollout, Status
 from seatrial.core.capacity import pods_for
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest, lowest
@@ -27,18 +27,24 @@ def stable_size(p: Pass, status: Status, aim: int) -> int:
     other = _other(status)
     if not on(p) or other is None or p.ready(other) == 0:
         return p.replicas  # with nobody there to share with, it is needed whole, and at once
-    need = min(p.replicas, pods_for(p.replicas, PARTS - min(aim, lowest(status.traffic, other))))
-    now = _asked(p, status.stable)
+    need, now = _of_stable(p, status, aim), _asked(p, status.stable)
     if need >= now:
         return max(now, min(need, _room(p, status.stable)))
     enough = p.ready(other) >= pods_for(p.replicas, highest(status.traffic, other))
     return need if p.settled and enough else min(now, p.replicas)
 
 
-def granted(p: Pass, status: Status, revision: str, need: int, stable: int) -> int:
-    """Pods of those it needs that a candidate may have now. `stable`: the size that stable is about to have."""
-    room = _room(p, revision) - max(0, stable - _taken(p, status.stable))
-    return min(need, max(_asked(p, revision), room))
+def granted(p: Pass, status: Status, rollout: Rollout, need: int, aim: int) -> int:
+    """Pods of those it needs that a candidate may have now; `aim` as above.
+
+    Before it has met anybody it gives back what stable needs to take over from the revision before it.
+    """
+    revision, now = rollout.revision, _asked(p, rollout.revision)
+    stable, there = _of_stable(p, status, aim), _taken(p, status.stable)
+    room = _room(p, revision) - max(0, stable - there)
+    if not rollout.exposed:
+        now = min(now, max(0, p.replicas + SPARE - stable - _others(p, status.stable, revision)))
+    return min(need, max(now, room))
 
 
 def floor(p: Pass, status: Status, revision: str) -> int:
@@ -65,6 +71,14 @@ def told(p: Pass, status: Status) -> str:
     )
 
 
+def _of_stable(p: Pass, status: Status, aim: int) -> int:
+    """Pods that stable needs for all the traffic but what the other one has for sure and is to keep."""
+    other = _other(status)
+    if other is None or p.ready(other) == 0:
+        return p.replicas
+    return min(p.replicas, pods_for(p.replicas, PARTS - min(aim, lowest(status.traffic, other))))
+
+
 def _other(status: Status) -> str | None:
     """The revision that shares the traffic with stable, on trial or on its way out."""
     kept = status.probation.previous if status.probation is not None else None
@@ -85,7 +99,10 @@ def _taken(p: Pass, revision: str | None) -> int:
 
 def _room(p: Pass, revision: str | None) -> int:
     """Pods that a revision may ask for, by what all others take, and by what its own take that are about to go."""
-    others = sum(_taken(p, other) for other in p.observed.workloads if other != revision)
     workload = p.workload(revision)
     leaving = len(workload.pods) - workload.present if workload is not None else 0
-    return p.replicas + SPARE - others - leaving - p.observed.strays
+    return p.replicas + SPARE - _others(p, revision) - leaving - p.observed.strays
+
+
+def _others(p: Pass, *but: str | None) -> int:
+    return sum(_taken(p, revision) for revision in p.observed.workloads if revision not in but)

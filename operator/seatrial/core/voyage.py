@@ -67,7 +67,7 @@ def pods_asked(p: Pass, status: Status, rollout: Rollout) -> int:
     need = pods_needed(p, status, rollout)
     if status.stable is None or not shares(p, rollout):
         return need
-    return sharing.granted(p, status, rollout.revision, need, stable_size(p, status))
+    return sharing.granted(p, status, rollout, need, _aim(p, status))
 
 
 def shares(p: Pass, rollout: Rollout) -> bool:
@@ -77,9 +77,14 @@ def shares(p: Pass, rollout: Rollout) -> bool:
 
 def stable_size(p: Pass, status: Status) -> int:
     """Pods of the stable revision."""
+    return sharing.stable_size(p, status, _aim(p, status))
+
+
+def _aim(p: Pass, status: Status) -> int:
+    """The weight that whoever shares the traffic with stable is on its way to, in parts."""
     rollout = status.rollout
     onward = rollout is not None and rollout.back is None and rollout.exposed
-    return sharing.stable_size(p, status, target(p, status, rollout) if rollout is not None and onward else 0)
+    return target(p, status, rollout) if rollout is not None and onward else 0
 
 
 def is_last(p: Pass, rollout: Rollout) -> bool:
