@@ -20,7 +20,8 @@ def test_frozen_and_on_again(model: Model) -> None:
     model.apply(model.spec(GENERATION=1))
     first = model.stable()
     with model.traffic() as traffic:
-        model.apply(model.spec(GENERATION=2))
+        unjudged = {"analysis": {"interval": "5s", "none": "nothing but the freeze is in the way"}}
+        model.apply(model.spec(GENERATION=2, more=unjudged))
         second = model.on_step(20)
         annotate(model, "year-end closing")
         began = time.monotonic()
