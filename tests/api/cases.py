@@ -124,7 +124,8 @@ BREAKING = [
         "one-kind-of-stickiness",
         with_traffic(stickiness={}),
         "spec.traffic.stickiness",
-        "stickiness is exactly one of cookie and header: write `cookie: {}` for browsers, else `header: {}`",
+        "stickiness is exactly one of cookie, which browsers keep, and header, for clients without cookies: set one of "
+        "them",
     ),
     Case(
         "cookie-age",

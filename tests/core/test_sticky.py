@@ -154,10 +154,12 @@ def crowd(stickiness: dict[str, Any] | None = COOKIE, *, steps: Any = STEPS, **s
 
 def confirmed(world: World, percent: int) -> bool:
     """Wait until this weight is confirmed, and until everybody has come by."""
-    reached = world.run(
-        400, until=lambda w: w.status.weight == str(percent) and w.status.rollout.confirmed_at is not None
-    )  # type: ignore[union-attr]
-    assert reached, world.status.message
+
+    def there(w: World) -> bool:
+        rollout = w.status.rollout
+        return w.status.weight == str(percent) and rollout is not None and rollout.confirmed_at is not None
+
+    assert world.run(400, until=there), world.status.message
     return world.run(40)
 
 

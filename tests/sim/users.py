@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -41,7 +41,7 @@ class User:
                 self.headers[entry["name"]] = entry["value"]
 
 
-def chosen(rules: list[Rule], headers: Mapping[str, str]) -> int:
+def chosen(rules: Sequence[Rule], headers: Mapping[str, str]) -> int:
     """The rule that takes a request, as the Gateway API ranks them: most headers first, then in their order."""
     best, most = -1, -1
     for index, rule in enumerate(rules):
@@ -70,7 +70,7 @@ class Users:
         self.moves: Counter[tuple[str, str]] = Counter()
         """How often a user met another revision than the last time, by the two revisions."""
 
-    def send(self, rules: list[Rule], count: int) -> Counter[tuple[int, int]]:
+    def send(self, rules: Sequence[Rule], count: int) -> Counter[tuple[int, int]]:
         """So many requests of anybody; how many went to each backend (rule, position)."""
         out: Counter[tuple[int, int]] = Counter()
         for _ in range(count):

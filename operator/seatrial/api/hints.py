@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from seatrial.api.base import GROUP, parse_duration
@@ -44,6 +45,15 @@ def _flips_unseen(spec: Mapping[str, Any]) -> bool:
 
 def _starts_anew(probation: Mapping[str, Any]) -> bool:
     return probation["keep"] == "None" and bool(parse_duration(probation["duration"]))
+
+
+def _forgotten_in_mid_trial(spec: Mapping[str, Any]) -> bool:
+    strategy = spec["strategy"]
+    times = [step["minDuration"] for stage in strategy["stages"] for step in stage.get("canary", {}).get("steps", ())]
+    if strategy["probation"]["holdback"]:
+        times.append(strategy["probation"]["duration"])
+    lasts = sum((parse_duration(time) for time in times), timedelta(0))
+    return parse_duration(spec["traffic"]["stickiness"]["cookie"]["maxAge"]) < lasts
 
 
 def _has(name: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -97,6 +107,15 @@ HINTS: tuple[Hint, ...] = (
         message=(
             "blueGreen waits in full size for somebody to look at the candidate, and there is no address to look at: "
             "set traffic.preview"
+        ),
+    ),
+    Hint(
+        at="spec",
+        blame=".traffic.stickiness.cookie.maxAge",
+        applies=_forgotten_in_mid_trial,
+        message=(
+            "clients drop the cookie before the steps of the canary (and a holdback) are over at the earliest, and users "
+            "are drawn again: raise traffic.stickiness.cookie.maxAge above their time"
         ),
     ),
     Hint(

@@ -353,7 +353,10 @@ RULES: tuple[Rule, ...] = (
         at="spec.traffic.stickiness",
         cel="has(self.cookie) != has(self.header)",
         holds=lambda self: ("cookie" in self) != ("header" in self),
-        message="stickiness is exactly one of cookie and header: write `cookie: {}` for browsers, else `header: {}`",
+        message=(
+            "stickiness is exactly one of cookie, which browsers keep, and header, for clients without cookies: set one of "
+            "them"
+        ),
     ),
     Rule(
         name="cookie-age",
