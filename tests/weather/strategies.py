@@ -11,11 +11,13 @@ from tests.sim.world import base_spec
 Spec = dict[str, Any]
 
 
-def _stages(*stages: Spec, probation: str = "0s") -> Callable[[], Spec]:
+def _stages(*stages: Spec, probation: str = "0s", stickiness: Spec | None = None) -> Callable[[], Spec]:
     def make() -> Spec:
         strategy = {"stages": copy.deepcopy(list(stages)), "probation": {"duration": probation}}
         spec = base_spec(progressDeadline="90s", strategy=strategy)
         spec["traffic"]["drain"] = "10s"
+        if stickiness is not None:
+            spec["traffic"]["stickiness"] = stickiness
         spec["analysis"] = {"interval": "10s", "minSamples": 200}
         return spec
 
@@ -33,7 +35,7 @@ STRATEGIES: dict[str, Callable[[], Spec]] = {
     "canary": _stages(_canary(5, 25, 50)),
     "shadow, then canary": _stages(_SHADOW, _canary(10, 50)),
     "shadow, then blue-green": _stages(_SHADOW, _BLUE_GREEN),
-    "canary, then probation": _stages(_canary(25, 50), probation="1m"),
+    "canary, then probation": _stages(_canary(25, 50), probation="1m", stickiness={"cookie": {}}),
 }
 """Name → what makes its spec."""
 
