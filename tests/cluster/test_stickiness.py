@@ -47,6 +47,9 @@ def test_each_user_stays_with_one_revision(model: Model) -> None:
             model.notes.append(f"{there} of {USERS} users with the candidate at {percent} %")
             assert about(there, percent), model.notes
             assert set(crowd.moves) <= {(first, second)}, f"somebody went back: {crowd.moves}"
+            for revision in (first, second):
+                user = next(user for user in crowd.users if user.met == revision)
+                assert crowd.previewed(user) == second, "the preview is for everybody"
             assert len(model.route()["spec"]["rules"]) == rules
         assert model.stable(60, other_than=first) == second
         crowd.come_by()
@@ -71,19 +74,41 @@ def test_each_user_stays_with_one_revision(model: Model) -> None:
 
 
 @pytest.mark.together
-def test_without_stickiness_users_meet_both(model: Model) -> None:
-    """The control: the same users with the same cookie jars."""
+def test_users_meet_both_until_somebody_asks_for_stickiness(model: Model) -> None:
+    """The control: the same cookie jars without it. Then it is switched on and off in mid-trial, and nothing is lost."""
     model.apply(sticky(model, LONG, by=None, GENERATION=1))
     first = model.stable()
+    cookie: Object = {"cookie": {}}
     with Crowd(model, 300, 60) as crowd:
         model.apply(sticky(model, LONG, by=None, GENERATION=2))
         second = model.on_step(50, 60)
         crowd.come_by()
+        without = back(crowd, first, second)
+        assert without > 30
+        model.apply(sticky(model, LONG, by=cookie, GENERATION=2))
+        model.until("users are drawn", lambda _: kept(model) == 5)
         crowd.come_by()
-        model.notes.append(
-            f"without stickiness: {crowd.moves[second, first]} times back, {crowd.moves[first, second]} over"
-        )
-        assert crowd.moves[second, first] > 30
+        with_it = back(crowd, first, second)
+        assert with_it == 0
+        model.apply(sticky(model, LONG, by=None, GENERATION=2))
+        model.until("the rules for users are gone", lambda _: kept(model) is None)
+        assert back(crowd, first, second) > 30
         model.ask("abort")
         model.sent_back()
+    model.notes.append(f"users who went back in a round: {without} without stickiness, {with_it} with it")
     assert not crowd.lost, crowd.lost
+
+
+def back(crowd: Crowd, first: str, second: str) -> int:
+    """How often somebody went from the candidate to stable while everybody came by."""
+    before = crowd.moves[second, first]
+    crowd.come_by()
+    return crowd.moves[second, first] - before
+
+
+def kept(model: Model) -> int | None:
+    """Rules for users once they are drawn; 0 before, None where the route has none."""
+    rules = [rule for rule in model.route()["spec"]["rules"][1:] if len(rule["backendRefs"]) == 2]
+    if not rules:
+        return None
+    return len(rules) if "nobody" not in rules[0]["matches"][0]["headers"][0]["value"] else 0

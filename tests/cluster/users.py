@@ -52,6 +52,16 @@ class Crowd:
         """Wait until everybody has come by once more."""
         time.sleep(self.round * 1.2 + 1)
 
+    def previewed(self, user: User) -> str | None:
+        """Who answers this user when he asks for the candidate; it is no answer of the rate's."""
+        connection = http.client.HTTPConnection(*self.model.gateway, timeout=5)
+        headers = {**user.headers(self.model.host), "x-preview": "candidate"}
+        connection.request("POST", f"/v2/models/{self.model.model}/infer", BODY, headers)
+        answer = connection.getresponse()
+        connection.close()
+        assert not answer.headers.get_all("set-cookie")
+        return answer.getheader("x-model-revision")
+
     def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()

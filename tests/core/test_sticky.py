@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from seatrial.api.status import PARTS, Phase, Rollout, Slots, Split, Sticky, TrafficStatus
 from seatrial.build.names import child_name
 from seatrial.core.commands import Action
-from seatrial.core.state import Ref
+from seatrial.core.state import Backend, Ref, Route
 from seatrial.core.sticky import GROUPS, follow, rules
-from seatrial.core.traffic import parts
+from seatrial.core.traffic import parts, read
 from tests.core.test_stories import check_story, ends, served
 from tests.sim.invariants import Invariants
 from tests.sim.users import Users, chosen
@@ -118,6 +119,30 @@ def test_rules_come_and_go_while_nobody_bears_a_mark() -> None:
     assert emptied == Sticky()
     assert follow(at(parts(25), emptied), TRIAL, asked=False, settled=False) == Sticky()
     assert follow(at(parts(25), emptied), TRIAL, asked=False, settled=True) is None
+
+
+@pytest.mark.parametrize("case", ["as written", "another weight", "one rule fewer"])
+def test_what_is_confirmed_are_all_rules(case: str) -> None:
+    """A route whose later rules are not those we wrote says nothing of the proxies."""
+    traffic = at(parts(10), drawn(10))
+    told = rules(traffic)
+    live, *others = (tuple(Backend(f"m-{slot.revision}", slot.weight) for slot in rule.slots) for rule in told)
+    if case == "another weight":
+        others[0] = (replace(others[0][0], weight=7), others[0][1])
+    if case == "one rule fewer":
+        others.pop()
+    route = Route(1, live, frozenset(), accepted=True, others=(*others, (Backend("m-preview", 1),)))
+    reading = read("m", traffic, route, NOW, timedelta(0), told, edited=False)
+    assert reading.settled == (case == "as written")
+
+
+def test_at_rest_it_costs_no_write() -> None:
+    world = crowd()
+    world.run(30)
+    writes = world.writes + world.status_writes
+    world.run(600)
+    assert world.writes + world.status_writes == writes
+    assert [user for user in world.users.all if "seatrial" in user.cookies] == [], "and nobody gets a mark"
 
 
 def test_a_trial_that_is_tried_again_knows_nobody() -> None:

@@ -3,8 +3,8 @@
 Envoy names its clusters by the position of a backend in its rule, so a backend never changes its place, and at
 rest both have a weight, so that Envoy always has both clusters.
 A filter on each backend gives each its own cluster, without which the two could not be told apart, and
-tells the caller which revision answered. Copies are a filter of rule 0. The rules after it are for users who bear a
-mark, as many as ever while they are known by one, and the last is the preview.
+tells the caller which revision answered. Copies are a filter of rule 0. After it come the
+rules for users who bear a mark, always the same number where there are any, and last the preview.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def http_route(
     `groups` are users who bear a mark, and `stickiness` says how they bear it.
     """
     give = partial(_backend, model, stickiness)
-    live: dict[str, Any] = {"matches": [_PATH], "backendRefs": [give(slot) for slot in slots]}
+    live: dict[str, Any] = {"matches": [_match()], "backendRefs": [give(slot) for slot in slots]}
     if copies is not None:
         live["filters"] = [_mirror(name, percent) for name, percent in copies.targets(model)]
     rules = [live]
@@ -110,11 +110,9 @@ def http_route(
     }
 
 
-_PATH = {"path": {"type": "PathPrefix", "value": "/"}}
-
-
 def _match(*headers: dict[str, str]) -> dict[str, Any]:
-    return {**_PATH, "headers": list(headers)}
+    path = {"path": {"type": "PathPrefix", "value": "/"}}
+    return {**path, "headers": list(headers)} if headers else path
 
 
 def _bearing(stickiness: Stickiness | None, mark: str | None) -> dict[str, str]:
