@@ -21,7 +21,7 @@ from seatrial.core.traffic import parts, read
 from tests.core.test_stories import check_story, ends, served
 from tests.sim.invariants import Invariants
 from tests.sim.users import Users, chosen
-from tests.sim.world import NAME, Behaviour, World, base_spec
+from tests.sim.world import NAME, Behaviour, Moment, PassEnds, World, base_spec
 
 OLD, NEW = "aaaaaaaaaa", "bbbbbbbbbb"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -359,3 +359,41 @@ def test_proxies_that_are_late_move_nobody_once_they_know() -> None:
         world.run(50)
         assert world.users.moves[new, old] == before
         assert about(world.users.with_revision(new), percent)
+
+
+def test_an_operator_that_dies_at_every_write_moves_nobody_back() -> None:
+    """The route is written and the status is lost, or only some objects are written: users stay where they are."""
+    world = crowd()
+    old, new = world.wanted, world.image("fraud:v2")
+    deaths = Counter[str]()
+
+    def dies(w: World, moment: Moment, _: object) -> None:
+        if w.random.random() < 0.3:
+            deaths[moment] += 1
+            raise PassEnds(died=True)
+
+    world.at = dies
+    for percent in (10, 50):
+        confirmed(world, percent)
+        assert about(world.users.with_revision(new), percent)
+        assert set(world.users.moves) <= {(old, new)}
+    ends(world, Phase.STABLE, 3000)
+    assert set(world.users.moves) == {(old, new)}
+    assert world.users.moves[old, new] <= CROWD
+    assert deaths[Moment.APPLIED] > 5
+    assert not world.lost
+
+
+def test_steps_edited_to_a_lower_weight_leave_so_many_users() -> None:
+    world = crowd(steps=[{"weight": 10, "minDuration": "1m"}, {"weight": 50, "minDuration": "20m"}])
+    new = world.image("fraud:v2")
+    confirmed(world, 50)
+    world.edit(
+        lambda spec: spec["strategy"]["stages"][0]["canary"]["steps"].__setitem__(
+            1, {"weight": 60, "minDuration": "20m"}
+        )
+    )
+    world.edit(lambda spec: spec["strategy"]["stages"][0]["canary"]["steps"][0].update(minDuration="20m"))
+    confirmed(world, 10)
+    assert about(world.users.with_revision(new), 10)
+    assert not world.lost
