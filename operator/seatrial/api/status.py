@@ -17,6 +17,7 @@ from seatrial.api.base import Duration, Model, Number, Sentence, Time
 from seatrial.api.spec import MetricSource
 
 RevisionName = Annotated[str, StringConstraints(max_length=16, pattern=r"^[0-9a-f]{10}$")]
+TrialName = Annotated[str, StringConstraints(max_length=16, pattern=r"^[0-9a-f]{10}$")]
 Short = Annotated[str, StringConstraints(max_length=253)]
 
 PARTS = 1_000_000
@@ -132,7 +133,7 @@ class Mirror(Model):
 class Sticky(Model):
     """Users who are kept with one revision. While there is no trial, nobody is."""
 
-    trial: Annotated[str, StringConstraints(max_length=16, pattern="^[0-9a-f]*$")] = ""
+    trial: TrialName | None = None
     """Names the trial in the marks that users bear, so that those of an earlier one mean nothing."""
     revision: RevisionName | None = None
     """Whom users are drawn for."""

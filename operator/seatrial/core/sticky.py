@@ -66,14 +66,14 @@ def follow(traffic: TrafficStatus, trial: Rollout | None, *, asked: bool, settle
 def _draw(old: Sticky, trial: Rollout, percent: int, *, settled: bool) -> Sticky:
     """Users are drawn at this many percent from now on."""
     if old.revision != trial.revision or not old.drawn:
-        name = digest(f"{trial.revision} {trial.started.isoformat()}", 8)
+        name = digest(f"{trial.revision} {trial.started.isoformat()}", 10)
         return Sticky(trial=name, revision=trial.revision, drawn=[percent]) if settled else old
     if percent == old.drawn[-1]:
         return old
     if percent > old.drawn[-1]:
         return old.model_copy(update={"drawn": [*old.drawn, percent][-LONGEST:]})
     # Somebody edited the steps and lowered the weight: everybody is drawn anew.
-    return Sticky(trial=digest(f"{old.trial} {percent}", 8), revision=trial.revision, drawn=[percent])
+    return Sticky(trial=digest(f"{old.trial} {percent}", 10), revision=trial.revision, drawn=[percent])
 
 
 def live_rules(traffic: TrafficStatus) -> int:
