@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Any
 
 from seatrial.api.status import PARTS, Status, Written
@@ -50,6 +51,7 @@ from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
 from tests.sim.prometheus import SLOWNESS, Labels, SimPrometheus, Weather
 from tests.sim.upgrade import Version, older
+from tests.sim.users import Users
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NAMESPACE, NAME = "models", "fraud"
@@ -294,6 +296,8 @@ class World:
         """The version of the operator."""
         self._passes = 0
         self.watchers: list[Callable[[World, Plan], None]] = []
+        self.users = Users(0)
+        """Users who can be told apart; without any, requests are nobody's."""
         self.open = False
         """Clients begin once the address works."""
         self._serial = 0
@@ -516,11 +520,17 @@ class World:
 
     def _cluster_changes(self, before: Manifest, after: Manifest) -> None:
         """A backend that jumps between 0 and n, or changes its Service under traffic, loses requests."""
-        for old, new in zip(before["rules"][0]["backendRefs"], after["rules"][0]["backendRefs"], strict=False):
-            if (old["weight"] == 0) != (new["weight"] == 0) and max(old["weight"], new["weight"]) > 1:
-                self.lost["direct step"] += 1
-            if old["name"] != new["name"] and max(old["weight"], new["weight"]) > 1:
-                self.lost["service changed under traffic"] += 1
+        for number, (was, now) in enumerate(zip_longest(before["rules"], after["rules"])):
+            if number and not any(rule is not None and self.users.bear(rule) for rule in (was, now)):
+                continue
+            if was is None or now is None:
+                self.lost["rule came or went under traffic"] += 1
+                continue
+            for old, new in zip(was["backendRefs"], now["backendRefs"], strict=False):
+                if (old["weight"] == 0) != (new["weight"] == 0) and max(old["weight"], new["weight"]) > 1:
+                    self.lost["direct step"] += 1
+                if old["name"] != new["name"] and max(old["weight"], new["weight"]) > 1:
+                    self.lost["service changed under traffic"] += 1
 
     # -- clients --------------------------------------------------------------------------------------------------
 
@@ -537,7 +547,10 @@ class World:
             if proxy is None:
                 self.lost["no route"] += share
                 continue
-            self._send(proxy["rules"][0]["backendRefs"], share)
+            if self.users.all:
+                self._serve(proxy["rules"], share)
+            else:
+                self._send(proxy["rules"][0]["backendRefs"], share)
             self._copy(proxy["rules"][0], share)
         self._compare(self.proxies[0], seconds)
 
@@ -551,6 +564,11 @@ class World:
             if share == 0:
                 continue
             self._backend(position, ref["name"], share)
+
+    def _serve(self, rules: list[Manifest], count: int) -> None:
+        """Requests of users whom one can tell apart."""
+        for (rule, position), share in sorted(self.users.send(rules, count).items()):
+            self._backend(position, rules[rule]["backendRefs"][position]["name"], share, rule)
 
     def _copy(self, rule: Manifest, count: int) -> None:
         """Send copies; nobody waits for the answers."""
@@ -598,8 +616,8 @@ class World:
             and pod.answers(self.now, self.behaviour(pod.image))
         ]
 
-    def _backend(self, position: int, service: str, count: int) -> None:
-        cluster = f"{ROUTE}/rule/0/backend/{position}"
+    def _backend(self, position: int, service: str, count: int, rule: int = 0) -> None:
+        cluster = f"{ROUTE}/rule/{rule}/backend/{position}"
         pods = self._behind(service)
         if not pods:
             self.lost[f"no pod behind {service}"] += count
@@ -620,8 +638,9 @@ class World:
         """Bring the counters that Prometheus scrapes up to date."""
         route = self.objects.get(Ref("HTTPRoute", NAME))
         if route is not None:
-            for position in range(2):
-                self._proof(f"rule/0/backend/{position}")
+            for number, rule in enumerate(route["spec"]["rules"]):
+                for position in range(len(rule["backendRefs"])):
+                    self._proof(f"rule/{number}/backend/{position}")
             if route["spec"]["rules"][0].get("filters"):
                 self._proof("rule/0-mirror-0")
         for pod in self.pods:

@@ -232,7 +232,7 @@ def parse_route(manifest: Manifest) -> Route:
     metadata, spec = manifest["metadata"], manifest.get("spec") or {}
     generation = int(metadata.get("generation") or 0)
     rules = spec.get("rules") or []
-    backends = (rules[0].get("backendRefs") or []) if rules else []
+    backends, *others = [_backends(rule) for rule in rules] or [()]
     parents = spec.get("parentRefs") or []
     said = [
         _parent_says(parent, metadata["namespace"], (manifest.get("status") or {}).get("parents") or [], generation)
@@ -242,13 +242,18 @@ def parse_route(manifest: Manifest) -> Route:
     unresolved = next((message for _, resolved, message in said if not resolved), "")
     return Route(
         generation=generation,
-        backends=tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in backends),
+        backends=backends,
         services=frozenset(_services(rules)),
         accepted=bool(said) and all(accepted for accepted, _, _ in said),
         copies=tuple(_copies(rules[0])) if rules else (),
         resolved=all(resolved for _, resolved, _ in said),
         problem=refused or unresolved,
+        others=tuple(others),
     )
+
+
+def _backends(rule: Mapping[str, Any]) -> tuple[Backend, ...]:
+    return tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in rule.get("backendRefs") or ())
 
 
 def _copies(rule: Mapping[str, Any]) -> Iterable[tuple[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from seatrial.api.spec import ParentRef
+from seatrial.api.spec import ParentRef, Stickiness, StickyHeader
 from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
@@ -14,10 +14,13 @@ from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_co
 from seatrial.build.record import record
 from seatrial.build.route import Preview, http_route
 from seatrial.build.service import model_service, preview_service, revision_service
-from seatrial.core import capacity, probation, sharing, voyage
+from seatrial.core import capacity, probation, sharing, sticky, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
-from seatrial.core.traffic import as_backends, copies_of, highest, parts
+from seatrial.core.traffic import copies_of, highest, parts
+
+UNASKED = Stickiness(header=StickyHeader())
+"""How users bear marks once nobody asks for it: rules on their way out are for nobody."""
 
 
 def parents(p: Pass) -> list[ParentRef]:
@@ -161,17 +164,20 @@ def _sized(deployment: Manifest, replicas: int) -> Manifest:
 
 
 def _route(p: Pass, status: Status) -> Manifest | None:
-    slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
+    rules = sticky.rules(status.traffic, direct=p.installation.unsafe_traffic)
     attach = parents(p)
-    if slots is None or not attach or p.observed.conflict:
+    if not rules or not attach or p.observed.conflict:
         return None
+    everybody, *groups = rules
     previewed, asked = status.traffic.preview, p.spec.traffic.preview
     return http_route(
         p.observed.name,
         p.observed.namespace,
         hostnames=p.spec.traffic.hostnames,
         parents=attach,
-        slots=slots,
+        slots=everybody.slots,
+        groups=groups,
+        stickiness=p.spec.traffic.stickiness or UNASKED,
         copies=copies_of(status.traffic),
         preview=Preview(asked.header, previewed) if asked and asked.header and previewed else None,
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from seatrial.api.spec import Check, OnFail, Runtime
 from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
 from seatrial.build.revision import digest
-from seatrial.core import checks, clock, trial, voyage
+from seatrial.core import checks, clock, sticky, trial, voyage
 from seatrial.core.legs import Kind
 from seatrial.core.passing import Pass
 from seatrial.core.questions import MetricQuestion
@@ -85,6 +85,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         interval=p.spec.analysis.interval,
         scrape_interval=scrape.total_seconds() if scrape is not None else None,
         vacant=p.spec.traffic.drain,
+        rules=sticky.live_rules(status.traffic),
     )
 
 
@@ -102,6 +103,11 @@ def _arm(p: Pass, status: Status, revision: str) -> checks.Arm:
 def _copied(status: Status) -> float:
     """Percent of live requests of which the candidate gets a copy."""
     return float(status.traffic.mirror.percent) if status.traffic.mirror is not None else 0.0
+
+
+def count_from_now(p: Pass, status: Status) -> Status:
+    """Leave out what came before: users' rules bear numbers that the preview may have had."""
+    return status.model_copy(update={"checks": [c.model_copy(update={"through": p.now}) for c in status.checks]})
 
 
 def previewed(p: Pass, rollout: Rollout | None) -> bool:

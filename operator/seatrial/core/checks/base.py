@@ -78,6 +78,8 @@ class Situation:
     """Seconds between scrapes, where they are known when the question is asked."""
     vacant: timedelta | None = None
     """How long the candidate's slot had been without traffic when the candidate got it, at the least."""
+    rules: int = 1
+    """Rules of the route that carry live traffic, from rule 0 on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a model server or a gateway counts, as data: a preset is one YAML file in `metrics/presets/`.
 
-Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$slot` (0 or 1), `$model` and `$revision`.
+Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$rules` (a pattern of the numbers of
+the route's rules that carry live traffic, where there are several), `$slot` (0 or 1), `$model` and `$revision`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Preset:
     runtimes: tuple[Runtime, ...]
     """The runtimes it is for; empty for a gateway, which serves all of them."""
     selector: Mapping[str, str]
-    """Exact values (`=`), or patterns where they hold `$pods` (`=~`), that select one revision's series."""
+    """Exact values (`=`), or patterns where they hold `$pods` or several `$rules` (`=~`), that select one revision's series."""
     exists: str
     """A metric that is there as soon as the revision is known, even if no request ever came."""
     proof: str
