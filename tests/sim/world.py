@@ -33,7 +33,6 @@ from seatrial.build.revision import revision
 from seatrial.cluster.ledger import Ledger, Page
 from seatrial.cluster.parse import (
     parse_record,
-    parse_route,
     parse_spec,
     parse_status,
     parse_workload,
@@ -43,6 +42,7 @@ from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
+from seatrial.core.routers import ROUTERS, Sight
 from seatrial.core.state import Event, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
@@ -252,6 +252,8 @@ class World:
         self.gateway_problem = ""
         self.turn = ""
         self.foreign: tuple[Ref, ...] = ()
+        self.slices: list[Manifest] = []
+        """EndpointSlices of the model's Service."""
         self.proxies: list[Manifest | None] = [None, None, None]
         self.proxy_lag = [0.1, 0.4, 1.2]
         self._route_changes: list[tuple[datetime, Manifest | None]] = []
@@ -662,7 +664,7 @@ class World:
         status = self.status
         written = self._page().latest(status.written)
         pods = [pod.manifest(self.now, self.behaviour(pod.image)) for pod in self.pods]
-        workloads, records, services, route = {}, {}, {}, None
+        workloads, records, services = {}, {}, {}
         for ref, obj in self.objects.items():
             match ref.kind:
                 case "Deployment":
@@ -679,13 +681,14 @@ class World:
                         records[record.revision] = record
                 case "Service":
                     services[ref.name] = obj["spec"]["selector"]
-                case "HTTPRoute":
-                    route = parse_route(obj)
         edited = tuple(
             ref
             for ref, obj in self.objects.items()
             if str(ref) in written and written[str(ref)].live != fingerprint(obj)
         )
+        route = None
+        if spec is not None:
+            route = ROUTERS[spec.traffic.router].read(Sight(NAME, self.objects, status.traffic.slots, self.slices))
         return Observed(
             name=NAME,
             namespace=NAMESPACE,

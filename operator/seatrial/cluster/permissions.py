@@ -48,6 +48,7 @@ RIGHTS: tuple[Right, ...] = (
     # What it only looks at.
     *_rights("", "pods", "list watch"),
     *_rights("", "configmaps", "get"),
+    *_rights("discovery.k8s.io", "endpointslices", "list"),
     *_rights(GATEWAY_GROUP, "gateways", "get list watch", "gateways"),
     *_rights("", "events", "create"),
     *_rights("coordination.k8s.io", "leases", "get create update", "lease"),

@@ -5,29 +5,17 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from seatrial.api.spec import ParentRef
-from seatrial.api.status import Status
+from seatrial.api.status import PARTS, Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
 from seatrial.build.disruption import disruption_budget
 from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_comparer
 from seatrial.build.record import record
-from seatrial.build.route import Preview, http_route
 from seatrial.build.service import model_service, preview_service, revision_service
-from seatrial.core import probation, voyage
+from seatrial.core import probation, routers, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
-from seatrial.core.traffic import as_backends, copies_of, highest, parts
-
-
-def parents(p: Pass) -> list[ParentRef]:
-    """The Gateways to attach to; empty where neither the resource nor the installation names one."""
-    if p.spec.traffic.gateway_api is not None:
-        return p.spec.traffic.gateway_api.parent_refs
-    if p.installation.gateway is None:
-        return []
-    namespace, name = p.installation.gateway
-    return [ParentRef(name=name, namespace=namespace)]
+from seatrial.core.traffic import highest, parts, weight_of
 
 
 def rendered(p: Pass, revision: str) -> Manifest | None:
@@ -90,10 +78,22 @@ def size(p: Pass, status: Status, revision: str) -> int:
         return p.replicas
     if rollout is not None and rollout.revision == revision and rollout.back is None:
         need = p.replicas if status.stable is None else voyage.pods_needed(p, status, rollout)
+        if routers.of(p).scales:
+            return _pods_as_weight(p, status, need)
         return max(need, min(current, p.replicas)) if rollout.exposed else need
     if revision == probation.previous(status):
         return _kept(p, status, revision, current)
     return current
+
+
+def _pods_as_weight(p: Pass, status: Status, need: int) -> int:
+    """The candidate where pods are weights: what it needs, and no more than it has while nothing may rise."""
+    rollout = status.rollout
+    assert rollout is not None
+    written = weight_of(status.traffic, rollout.revision, confirmed=False)
+    if 0 < written < PARTS and voyage.held(rollout):
+        return min(need, routers.of(p).pods_at(written, p.replicas))
+    return need
 
 
 def _kept(p: Pass, status: Status, revision: str, current: int) -> int:
@@ -104,8 +104,8 @@ def _kept(p: Pass, status: Status, revision: str, current: int) -> int:
 
 
 def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
-    """Everything that shall exist, in writing order: records, Deployments, Services, budgets, the route."""
-    observed = p.observed
+    """Everything that shall exist, in writing order: records, Deployments, Services, budgets, what routes."""
+    observed, router = p.observed, routers.of(p)
     records: list[Manifest] = []
     deployments: list[Manifest] = []
     services: list[Manifest] = []
@@ -118,7 +118,7 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
         deployments.append(_sized(deployment, size(p, status, revision)))
         port = serving_port(deployment)
         services.append(revision_service(observed.name, observed.namespace, revision, port))
-        if revision == status.stable:
+        if revision == status.stable and router.holder(observed.name).kind != "Service":
             services.append(model_service(observed.name, observed.namespace, revision, port))
         if revision == status.traffic.preview:
             services.append(preview_service(observed.name, observed.namespace, revision, port))
@@ -126,8 +126,7 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
         deployments.append(_comparer(p, status, compared))
         services.append(comparer_service(observed.name, observed.namespace, compared))
     budgets = [disruption_budget(observed.name, observed.namespace, revision) for revision in serving(status)]
-    route = _route(p, status)
-    out = [*records, *deployments, *services, *budgets, *([route] if route is not None else [])]
+    out = [*records, *deployments, *services, *budgets, *router.objects(p, status)]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
     return tuple(manifest for manifest in out if _key(manifest) not in blocked)
 
@@ -157,23 +156,6 @@ def _sized(deployment: Manifest, replicas: int) -> Manifest:
     return out
 
 
-def _route(p: Pass, status: Status) -> Manifest | None:
-    slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
-    attach = parents(p)
-    if slots is None or not attach or p.observed.conflict:
-        return None
-    previewed, asked = status.traffic.preview, p.spec.traffic.preview
-    return http_route(
-        p.observed.name,
-        p.observed.namespace,
-        hostnames=p.spec.traffic.hostnames,
-        parents=attach,
-        slots=slots,
-        copies=copies_of(status.traffic),
-        preview=Preview(asked.header, previewed) if asked and asked.header and previewed else None,
-    )
-
-
 def _key(manifest: Manifest) -> str:
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
 
@@ -188,7 +170,7 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     selected = {str(s.get("seatrial.dev/revision", "")) for n, s in observed.services.items() if n == observed.name}
     kept = {child_name(observed.name, revision) for revision in serving(status)}
     out = [Ref("PodDisruptionBudget", name) for name in sorted(observed.budgets - kept)]
-    out += _idle_comparers(p, status, named)
+    out += [*_idle_comparers(p, status, named), *routers.leftovers(p, status)]
     for revision in sorted(present - stay):
         name = child_name(observed.name, revision)
         if name in named or revision in selected:

@@ -14,6 +14,11 @@ def needed(replicas: int, percent: int) -> int:
     return max(1, -(-replicas * percent // 100))
 
 
+def needed_at(replicas: int, parts: int) -> int:
+    """The same for a weight in parts of a million, taken as whole percent."""
+    return needed(replicas, -(-parts * 100 // PARTS))
+
+
 def retreat(current: int, stable_ready: int, replicas: int, candidate_ready: int) -> int:
     """The candidate's weight in parts on the way back.
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from seatrial.api.spec import Check, OnFail, Runtime
 from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
 from seatrial.build.revision import digest
-from seatrial.core import checks, clock, trial, voyage
+from seatrial.core import checks, clock, routers, trial, voyage
 from seatrial.core.legs import Kind
 from seatrial.core.passing import Pass
 from seatrial.core.questions import MetricQuestion
@@ -85,6 +85,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         interval=p.spec.analysis.interval,
         scrape_interval=scrape.total_seconds() if scrape is not None else None,
         vacant=p.spec.traffic.drain,
+        gateway=routers.of(p).counts,
     )
 
 

@@ -134,21 +134,24 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Our HTTPRoute as it is in the cluster."""
+    """What divides the requests, as it is in the cluster: an HTTPRoute, or what a router shows in its stead."""
 
     generation: int
+    """Another one whenever something else is asked of whoever carries the requests."""
     backends: tuple[Backend, ...]
-    """Backends of rule 0, in order; two of them unless somebody edited the route."""
+    """Where live requests go, in the order of the slots; two of them unless somebody edited the route."""
     services: frozenset[str]
-    """Every Service named by any backendRef or mirror of any rule."""
+    """Every revision's Service to which anything may be sent."""
     accepted: bool
-    """For each of our parents the controller's entry is Accepted for this generation."""
+    """Whoever carries the requests has taken this generation over: each parent's controller, for an HTTPRoute."""
     copies: tuple[tuple[str, int], ...] = ()
     """Service and percent of each mirror of rule 0."""
     resolved: bool = True
     """No parent says that a reference does not resolve."""
     problem: str = ""
     """The controller's message when it is not accepted, or does not resolve."""
+    open: bool = False
+    """Any pod of the model gets requests as soon as it is ready, whatever its revision."""
 
 
 @dataclass(frozen=True, slots=True)

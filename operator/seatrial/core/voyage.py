@@ -23,7 +23,7 @@ from seatrial.api.status import (
     SkippedChecks,
     Status,
 )
-from seatrial.core import authority, capacity, checks, clock, trial
+from seatrial.core import authority, capacity, checks, clock, routers, trial
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import MINIMUM, found, highest, occupy, parts, percent, weight_of
@@ -42,7 +42,12 @@ def target(p: Pass, status: Status, rollout: Rollout) -> int:
         return PARTS - parts(holdback(p, rollout))
     if rollout.step < 0:
         return weight_of(status.traffic, rollout.revision, confirmed=False)
-    return parts(leg(p, rollout).weight)
+    return routers.of(p).weight(leg(p, rollout), p.replicas)
+
+
+def told(p: Pass, here: Leg) -> str:
+    """A leg's exposure for a person, as it really is."""
+    return routers.of(p).told(here, p.replicas)
 
 
 def holdback(p: Pass, rollout: Rollout) -> int:
@@ -58,8 +63,8 @@ def pods_needed(p: Pass, status: Status, rollout: Rollout) -> int:
     if rollout.promoting or rollout.skipped_checks is not None or status.stable is None:
         return max(1, p.replicas)
     if rollout.step < 0:
-        return capacity.needed(p.replicas, -(-target(p, status, rollout) * 100 // PARTS))
-    return leg(p, rollout).pods(p.replicas)
+        return routers.of(p).pods_at(target(p, status, rollout), p.replicas)
+    return routers.of(p).pods(leg(p, rollout), p.replicas)
 
 
 def is_last(p: Pass, rollout: Rollout) -> bool:
@@ -126,7 +131,11 @@ def follow_edits(p: Pass, status: Status) -> Status:
 def _position(p: Pass, rollout: Rollout, confirmed: int) -> int:
     """Where a trial goes on after its steps were edited; -1 where even the first step exposes more."""
     if confirmed > MINIMUM:
-        fits = [i for i, one in enumerate(p.legs) if one.kind is Kind.CANARY and parts(one.weight) <= confirmed]
+        fits = [
+            i
+            for i, one in enumerate(p.legs)
+            if one.kind is Kind.CANARY and routers.of(p).weight(one, p.replicas) <= confirmed
+        ]
         return max(fits, default=-1)
     marks = rollout.steps.split(",")
     mark = marks[min(max(0, rollout.step), len(marks) - 1)]
@@ -170,10 +179,10 @@ def confirm(p: Pass, status: Status) -> Status:
     confirmed = weight_of(status.traffic, rollout.revision, confirmed=True)
     if confirmed != target(p, status, rollout) or status.traffic.mirror != copies(p, status):
         return status
-    told = leg(p, rollout).told() if rollout.step >= 0 else f"{percent(confirmed)} %"
+    exposure = told(p, leg(p, rollout)) if rollout.step >= 0 else f"{percent(confirmed)} %"
     p.event(
         "StepReached",
-        f"step {max(0, rollout.step) + 1} of {len(p.legs)}: revision {rollout.revision} gets {told} "
+        f"step {max(0, rollout.step) + 1} of {len(p.legs)}: revision {rollout.revision} gets {exposure} "
         f"for at least {format_duration(minimum_time(p, rollout))}",
     )
     afresh = rollout.step > 0 and p.legs[rollout.step].kind is not p.legs[rollout.step - 1].kind
@@ -214,7 +223,7 @@ def _enter(p: Pass, status: Status, rollout: Rollout) -> Status:
         return status
     warmed = rollout.preflight.message if rollout.preflight else "warmed by readiness only"
     at_once = status.stable is None or rollout.skipped_checks is not None
-    first = "all traffic" if at_once else leg(p, rollout).told()
+    first = "all traffic" if at_once else told(p, leg(p, rollout))
     p.note(f"revision {rollout.revision} meets {first}: {ready} of {need} pods ready; {warmed}")
     entered = rollout.model_copy(update={"exposed": True, "looked_at": p.now, "promoting": at_once, "overlay": None})
     through = [check.model_copy(update={"through": p.now}) for check in status.checks]
@@ -239,7 +248,7 @@ def _leave(p: Pass, status: Status, rollout: Rollout) -> Status:
         p.event("Accepted", f"revision {rollout.revision} passed {passed}; all traffic moves to it")
         return status.model_copy(update={"rollout": rollout.model_copy(update={"promoting": True, "overlay": None})})
     onward = clock.restart(rollout, None).model_copy(update={"step": rollout.step + 1, "overlay": None})
-    p.note(f"step {rollout.step + 1} of {len(p.legs)} passed: {verdicts(status)}; next is {leg(p, onward).told()}")
+    p.note(f"step {rollout.step + 1} of {len(p.legs)} passed: {verdicts(status)}; next is {told(p, leg(p, onward))}")
     return status.model_copy(update={"rollout": onward})
 
 
@@ -259,7 +268,7 @@ def _undecided(p: Pass, status: Status, here: Leg, spent: timedelta) -> Status:
     if not p.looked or not open_:
         return status
     message = (
-        f"nothing was decided in {format_duration(here.max_duration)} at {here.told()}: "
+        f"nothing was decided in {format_duration(here.max_duration)} at {told(p, here)}: "
         f"check {open_[0].name}: {open_[0].message}"
     )
     if p.spec.strategy.on_undecided is OnUndecided.ROLLBACK:
@@ -274,7 +283,7 @@ def _await(p: Pass, status: Status, rollout: Rollout, name: str) -> Status:
     what = "before it is left" if when == ApprovalWhen.TO_LEAVE else "before it is entered"
     who = f" by somebody other than {' and '.join(authority.authors_of(p))}" if not_for_author(p, name) else ""
     message = (
-        f"step {int(step) + 1} ({p.legs[int(step)].told()}) wants an approval{who} {what}: "
+        f"step {int(step) + 1} ({told(p, p.legs[int(step)])}) wants an approval{who} {what}: "
         f"seatrial approve {p.observed.name}"
     )
     old = rollout.overlay
@@ -306,6 +315,9 @@ def goal(p: Pass, status: Status, rollout: Rollout) -> int:
     if not rollout.exposed:
         return 0
     if ready == 0 and status.stable is not None:
+        return 0
+    if written == 0 and (waits := routers.in_the_way(p, status)):
+        p.note(waits)
         return 0
     aim = target(p, status, rollout)
     if aim > written and status.stable is not None and (ready < pods_needed(p, status, rollout) or held(rollout)):

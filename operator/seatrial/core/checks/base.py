@@ -78,6 +78,8 @@ class Situation:
     """Seconds between scrapes, where they are known when the question is asked."""
     vacant: timedelta | None = None
     """How long the candidate's slot had been without traffic when the candidate got it, at the least."""
+    gateway: bool = True
+    """What divides the requests has metrics of its own that tell the arms apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+"""Routers: what divides live requests between stable and a candidate.
+
+A new kind of router is one module with the form of `base.Router`, one line in `ROUTERS`, one in `api.spec.Traffic`,
+and its rights in `cluster/permissions.py`.
+"""
+
+from __future__ import annotations
+
+from seatrial.api.spec import RouterKind
+from seatrial.api.status import Status
+from seatrial.core.passing import Pass
+from seatrial.core.routers.base import Obstacle, Router, Sight
+from seatrial.core.routers.gateway_api import GatewayApi
+from seatrial.core.routers.replica_ratio import ReplicaRatio
+from seatrial.core.state import Ref
+
+__all__ = ["ROUTERS", "Obstacle", "Router", "Sight", "at_once", "in_the_way", "leftovers", "moved", "of"]
+
+ROUTERS: dict[RouterKind, Router] = {router.kind: router for router in (GatewayApi(), ReplicaRatio())}
+
+
+def of(p: Pass) -> Router:
+    """The router that the spec asks for."""
+    return ROUTERS[p.spec.traffic.router]
+
+
+def at_once(p: Pass) -> bool:
+    """Whether a weight goes from 0 to its aim in one step."""
+    return p.installation.unsafe_traffic or not of(p).enters
+
+
+def moved(p: Pass) -> str:
+    """Why the router that is asked for cannot take over now: a sentence, or empty."""
+    status = p.observed.status
+    if status.rollout is None and status.probation is None:
+        return ""
+    before, asked = status.traffic.router, p.spec.traffic.router
+    if before in (None, asked):
+        return ""
+    return (
+        f"two revisions are served through {before}, and {asked} cannot take over from it then: put spec.traffic back, "
+        "end the trial or the probation with seatrial abort or undo, and then change the router"
+    )
+
+
+def in_the_way(p: Pass, status: Status) -> str:
+    """Whose pods would get requests that must not, if this candidate got any: a sentence, or empty."""
+    slots = status.traffic.slots
+    own = (status.stable, status.candidate, slots.a, slots.b)
+    others = [name for name, w in sorted(p.observed.workloads.items()) if name not in own and w.replicas + w.present]
+    if not of(p).scales or not others:
+        return ""
+    return f"revision {others[0]} still has pods, and an open Service would send to them: no traffic yet"
+
+
+def leftovers(p: Pass, status: Status) -> list[Ref]:
+    """What other routers have left, once this one carries the requests."""
+    written = {entry.ref for entry in status.written}
+    held = (router.holder(p.observed.name) for router in ROUTERS.values())
+    mine = of(p).holder(p.observed.name)
+    # The Service NAME is an address inside the cluster whatever the router.
+    return [ref for ref in held if ref != mine and ref.kind != "Service" and str(ref) in written and p.settled]
