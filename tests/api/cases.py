@@ -101,7 +101,7 @@ ORDER = (
 BREAKING = [
     Case(
         "one-router",
-        with_traffic(hostnames=None, replicaRatio={}, gatewayAPI={"parentRefs": [{"name": "public"}]}),
+        by_pods(traffic={"replicaRatio": {}, "gatewayAPI": {"parentRefs": [{"name": "public"}]}}),
         "spec.traffic",
         "traffic names gatewayAPI and replicaRatio, and requests are divided in one place: remove one of the two",
     ),

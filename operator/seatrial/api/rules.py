@@ -207,7 +207,7 @@ _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
 _IS_MLSERVER_CEL = "has(self.runtime) && self.runtime == 'MLServer'"
 _CHECK = _quoted("name")
 _BY_PODS_CEL = "has(self.traffic.replicaRatio)"
-_CANARY_CEL = "self.strategy.stages.filter(s, has(s.canary))[0].canary"
+_CANARY_CEL = "self.strategy.stages[self.strategy.stages.size() - 1].canary"
 _LOWEST = Value(f"{_CANARY_CEL}.steps[0].weight", _lowest)
 
 
