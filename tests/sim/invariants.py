@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from seatrial.api.status import PARTS, Outcome, Status
 from seatrial.build.names import REVISION_LABEL, child_name
 from seatrial.core.capacity import needed
@@ -23,6 +25,31 @@ def weights(route: Manifest | None) -> dict[str, int]:
     return out
 
 
+def in_force(world: World) -> dict[str, int] | None:
+    """Weights by revision's Service as they are in the cluster; None where nothing divides requests yet."""
+    if world.by_pods:
+        found = world.endpoints.weights()
+        return {child_name(NAME, name): weight for name, weight in found.items()} or None
+    route = world.objects.get(Ref("HTTPRoute", NAME))
+    return None if route is None else weights(route)
+
+
+def planned(world: World, plan: Plan) -> dict[str, int] | None:
+    """Weights by revision's Service as a plan will have them; None where it says nothing."""
+    if not world.by_pods:
+        route = route_of(plan)
+        return None if route is None else weights(route)
+    service = next((m for m in plan.apply if m["kind"] == "Service" and m["metadata"]["name"] == NAME), None)
+    if service is None:
+        return None
+    alone = service["spec"]["selector"].get(REVISION_LABEL)
+    if alone is not None:
+        return {child_name(NAME, alone): PARTS}
+    traffic = plan.status.traffic
+    split = ((traffic.slots.a, traffic.wanted.a), (traffic.slots.b, traffic.wanted.b))
+    return {child_name(NAME, name): weight for name, weight in split if name is not None}
+
+
 class Invariants:
     """A watcher of a world: `world.watchers.append(Invariants())`."""
 
@@ -37,18 +64,21 @@ class Invariants:
     def __call__(self, world: World, plan: Plan) -> None:
         self.passes += 1
         before, after = world.status, plan.status
-        live, new = world.objects.get(Ref("HTTPRoute", NAME)), route_of(plan)
+        live, new = in_force(world), planned(world, plan)
         if new is not None:
-            self._weights_sum(new)
-            self._capacity_before_traffic(world, after, live, new)
-            self._no_direct_step(live, new)
+            assert sum(new.values()) == PARTS, f"weights sum to {sum(new.values())}"
+            self._capacity_before_traffic(world, after, live or {}, new)
+            if live is not None and not world.by_pods:
+                self._no_direct_step(live, new)
+        if world.by_pods:
+            self._only_who_may_serve_has_pods(world, plan)
         self._only_a_pass_advances(before, after)
         self._going_back_only_falls(world, before, after, new)
         self._nothing_referenced_is_removed(world, plan)
         self._stable_keeps_its_size(world, plan)
-        self._neighbours_see_who_serves(world, plan, live, new)
+        self._neighbours_see_who_serves(world, plan, live or {}, new)
         self._waiting_is_explained(after)
-        self._copies_only_in_a_shadow(after, new)
+        self._copies_only_in_a_shadow(after, route_of(plan))
         if self.lossless:
             assert not world.lost, f"lost requests: {dict(world.lost)}"
 
@@ -65,12 +95,25 @@ class Invariants:
         assert copied[0]["requestMirror"]["backendRef"]["name"] == name
         assert weights(new).get(name, 0) == 0, "a shadow answered somebody"
 
-    def _weights_sum(self, route: Manifest) -> None:
-        total = sum(weights(route).values())
-        assert total == PARTS, f"weights sum to {total}"
+    def _only_who_may_serve_has_pods(self, world: World, plan: Plan) -> None:
+        """While the Service leads to every pod, nobody else has one: neither before this plan nor through it."""
+        service = next((m for m in plan.apply if m["kind"] == "Service" and m["metadata"]["name"] == NAME), None)
+        if service is None or REVISION_LABEL in service["spec"]["selector"]:
+            return
+        slots = plan.status.traffic.slots
+        there = {pod.revision for pod in world.pods if pod.gone_at is None}
+        made = {
+            m["metadata"]["labels"][REVISION_LABEL]
+            for m in plan.apply
+            if m["kind"] == "Deployment" and m["spec"]["replicas"]
+        }
+        assert there | made <= {slots.a, slots.b} or not self.hands_off, f"{there | made} beside {slots}"
+        rollout = plan.status.rollout
+        assert rollout is None or rollout.exposed or rollout.back, "a candidate meets traffic before its first step"
 
-    def _capacity_before_traffic(self, world: World, status: Status, live: Manifest | None, new: Manifest) -> None:
-        was, now = weights(live), weights(new)
+    def _capacity_before_traffic(
+        self, world: World, status: Status, was: Mapping[str, int], now: Mapping[str, int]
+    ) -> None:
         rollout = status.rollout
         if rollout is None or status.stable is None:
             return
@@ -82,14 +125,14 @@ class Invariants:
         if now[name] <= weight_of(world.status.traffic, rollout.revision, confirmed=True):
             return  # what it had already is put back
         percent = -(-now[name] * 100 // PARTS)
-        need = needed(world.resource["spec"]["replicas"], percent)
+        # Where pods are weights, a weight is never more than its pods; a flip is what needs all of them.
+        need = 1 if world.by_pods and percent < 100 else needed(world.resource["spec"]["replicas"], percent)
         ready = world.ready(rollout.revision)
         assert ready >= need, f"{percent} % for {rollout.revision} with {ready} of {need} pods ready"
 
-    def _no_direct_step(self, live: Manifest | None, new: Manifest) -> None:
-        if live is None or not self.hands_off:
+    def _no_direct_step(self, was: Mapping[str, int], now: Mapping[str, int]) -> None:
+        if not self.hands_off:
             return
-        was, now = weights(live), weights(new)
         for name in set(was) & set(now):
             jump = (was[name] == 0) != (now[name] == 0)
             assert not jump or max(was[name], now[name]) == 1, f"{name}: {was[name]} -> {now[name]}"
@@ -108,7 +151,9 @@ class Invariants:
         bad = [check for check in after.checks if check.outcome not in fine]
         assert not bad, f"step {old.step} was left with {bad[0].name} at {bad[0].outcome}"
 
-    def _going_back_only_falls(self, world: World, before: Status, after: Status, new: Manifest | None) -> None:
+    def _going_back_only_falls(
+        self, world: World, before: Status, after: Status, new: Mapping[str, int] | None
+    ) -> None:
         rollout = after.rollout
         if rollout is None or rollout.back is None:
             self.returning.clear()
@@ -121,15 +166,16 @@ class Invariants:
             assert before.rollout.back.at == rollout.back.at, "the decision to go back was taken twice"
         if new is None:
             return
-        weight = weights(new).get(child_name(NAME, rollout.revision), 0)
+        weight = new.get(child_name(NAME, rollout.revision), 0)
         last = self.returning.get(rollout.revision, world.weight(rollout.revision))
         if self.hands_off:
             assert weight <= last, f"going back, the weight rose from {last} to {weight}"
         self.returning[rollout.revision] = weight
 
     def _nothing_referenced_is_removed(self, world: World, plan: Plan) -> None:
-        route = world.objects.get(Ref("HTTPRoute", NAME))
-        named = set(weights(route))
+        named = set(in_force(world) or ())
+        for node in world.endpoints.nodes if world.by_pods else ():
+            named |= {child_name(NAME, pod.revision) for pod in world.pods if pod.name in node and pod.gone_at is None}
         for proxy in world.proxies:
             # One that is late may still name it, as long as it sends nothing there.
             named |= {ref["name"] for ref in proxy["rules"][0]["backendRefs"] if ref["weight"]} if proxy else set()
@@ -146,12 +192,14 @@ class Invariants:
             if manifest["kind"] == "Deployment" and manifest["metadata"]["labels"].get(REVISION_LABEL) == stable:
                 assert manifest["spec"]["replicas"] == world.resource["spec"]["replicas"]
 
-    def _neighbours_see_who_serves(self, world: World, plan: Plan, live: Manifest | None, new: Manifest | None) -> None:
+    def _neighbours_see_who_serves(
+        self, world: World, plan: Plan, live: Mapping[str, int], new: Mapping[str, int] | None
+    ) -> None:
         """Every revision with weight has a budget and is counted for autoscalers; one without any is neither."""
         if new is None or world.resource["spec"]["suspend"]:
             return
-        wanted = {name.removeprefix(f"{NAME}-") for name, weight in weights(new).items() if weight > 0}
-        before = {name.removeprefix(f"{NAME}-") for name, weight in weights(live).items() if weight > 0}
+        wanted = {name.removeprefix(f"{NAME}-") for name, weight in new.items() if weight > 0}
+        before = {name.removeprefix(f"{NAME}-") for name, weight in live.items() if weight > 0}
         budgets = {m["metadata"]["labels"][REVISION_LABEL] for m in plan.apply if m["kind"] == "PodDisruptionBudget"}
         counted = set(plan.status.selector.partition(" in (")[2].rstrip(")").split(",")) - {""}
         assert counted == budgets

@@ -46,6 +46,7 @@ from seatrial.core.routers import ROUTERS, Sight
 from seatrial.core.state import Event, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
+from tests.sim.endpoints import Endpoints
 from tests.sim.prometheus import SLOWNESS, Labels, SimPrometheus, Weather
 from tests.sim.upgrade import Version, older
 
@@ -224,6 +225,8 @@ def base_spec(**changes: Any) -> dict[str, Any]:
 class World:
     """Everything there is, at `now`. `step()` lets a second pass and everybody do their work."""
 
+    name, namespace = NAME, NAMESPACE
+
     def __init__(
         self, *, rate: float = 200.0, seed: int = 1, spec: dict[str, Any] | None = None, draw: Draw = exact
     ) -> None:
@@ -257,6 +260,8 @@ class World:
         self.proxies: list[Manifest | None] = [None, None, None]
         self.proxy_lag = [0.1, 0.4, 1.2]
         self._route_changes: list[tuple[datetime, Manifest | None]] = []
+        self.endpoints = Endpoints(self)
+        """What stands in for the route where pods are weights."""
         self.prometheus = SimPrometheus()
         self.counters: dict[Labels, float] = {}
         self.served: Counter[str] = Counter()
@@ -348,8 +353,15 @@ class World:
             self._parsed = (stored, parse_status(stored))
         return self._parsed[1]
 
+    @property
+    def by_pods(self) -> bool:
+        """Nothing but a Service divides the requests."""
+        return "replicaRatio" in self.resource["spec"]["traffic"]
+
     def weight(self, name: str) -> int:
         """A revision's weight in the route as it is, in parts."""
+        if self.by_pods:
+            return self.endpoints.weight(name)
         route = self.objects.get(Ref("HTTPRoute", NAME))
         if route is None:
             return 0
@@ -409,6 +421,8 @@ class World:
     @property
     def quiet(self) -> bool:
         """Every proxy has the route as it is."""
+        if self.by_pods:
+            return self.endpoints.quiet
         route = self.objects.get(Ref("HTTPRoute", NAME))
         return all(proxy == (None if route is None else route["spec"]) for proxy in self.proxies)
 
@@ -464,6 +478,9 @@ class World:
         self.pods = [pod for pod in self.pods if pod.revision != name]
 
     def _gateway(self) -> None:
+        if self.by_pods:
+            self.endpoints.follow()
+            return
         route = self.objects.get(Ref("HTTPRoute", NAME))
         if not self.gateway_up:
             return
@@ -505,11 +522,14 @@ class World:
 
     def _clients(self, seconds: float) -> None:
         self.open = self.open or all(proxy is not None for proxy in self.proxies)
-        if not self.open:
+        if not self.open and not self.by_pods:
             return
         self._carry += self.rate * seconds
         count = int(self._carry)
         self._carry -= count
+        if self.by_pods:
+            self.endpoints.serve(count)
+            return
         for index, proxy in enumerate(self.proxies):
             share = count // 3 + (1 if index < count % 3 else 0)
             self.sent += share
@@ -525,7 +545,7 @@ class World:
         if total == 0:
             self.lost["weights 0/0"] += count
             return
-        first = self._binomial(count, refs[0]["weight"] / total)
+        first = self.binomial(count, refs[0]["weight"] / total)
         for position, (ref, share) in enumerate(zip(refs, (first, count - first), strict=False)):
             if share == 0:
                 continue
@@ -537,14 +557,14 @@ class World:
             mirror = entry["requestMirror"]
             if is_comparer(NAME, mirror["backendRef"]["name"]):
                 continue
-            copies = self._binomial(count, mirror.get("percent", 100) / 100)
+            copies = self.binomial(count, mirror.get("percent", 100) / 100)
             pods, cluster = self._behind(mirror["backendRef"]["name"]), f"{ROUTE}/rule/0-mirror-{index}"
             if not pods:
                 self._count(cluster, copies, errors=copies, slow=0)
                 continue
             behaviour = self.behaviour(pods[0].image)
             self.copied[pods[0].revision] += copies
-            errors, slow = self._binomial(copies, behaviour.errors), self._binomial(copies, behaviour.slow)
+            errors, slow = self.binomial(copies, behaviour.errors), self.binomial(copies, behaviour.slow)
             self._count(cluster, copies, errors=errors, slow=slow)
 
     def _compare(self, proxy: Manifest | None, seconds: float) -> None:
@@ -561,7 +581,7 @@ class World:
             self.counters[tuple(sorted({**own, "__name__": QUEUE, "output": ""}.items()))] = 0
             for pair, share in ((CANDIDATE, differs), (ITSELF, 0.0)):
                 count = max(1, int(2 * seconds))
-                differ = self._binomial(count, share)
+                differ = self.binomial(count, share)
                 for result, number in ((Result.AGREE, count - differ), (Result.DIFFER, differ)):
                     labels = {**own, "__name__": ANSWERS, "pair": pair, "result": str(result)}
                     key = tuple(sorted(labels.items()))
@@ -588,15 +608,18 @@ class World:
         name = pods[0].revision
         self.served[name] += count
         bad = behaviour.errors if self.served[name] > behaviour.errors_from else 0.0
-        errors, slow = self._binomial(count, bad), self._binomial(count, behaviour.slow)
+        errors, slow = self.binomial(count, bad), self.binomial(count, behaviour.slow)
         self.user_errors += errors
         self._count(cluster, count, errors=errors, slow=slow)
 
-    def _binomial(self, count: int, share: float) -> int:
+    def binomial(self, count: int, share: float) -> int:
+        """How many of so many are of a kind that makes up a share."""
         return self._draw(self.random, count, share)
 
     def _show_counters(self) -> None:
         """Bring the counters that Prometheus scrapes up to date."""
+        if self.by_pods:
+            self.endpoints.show_proof()
         route = self.objects.get(Ref("HTTPRoute", NAME))
         if route is not None:
             for position in range(2):
@@ -745,6 +768,7 @@ class World:
         self._serial += 1
         self.objects.clear()
         self.open, self.proxies, self._route_changes = False, [None, None, None], []
+        self.endpoints = Endpoints(self)
         self.resource = copy.deepcopy(self.resource)
         self.resource["metadata"] |= {"uid": f"uid-{self._serial}", "generation": 1, "annotations": {}}
         self.resource["status"] = {}
