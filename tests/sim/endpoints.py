@@ -28,6 +28,8 @@ class Endpoints:
         self.nodes: list[frozenset[str]] = [frozenset()] * len(world.proxy_lag)
         """Names of the pods to which each node sends."""
         self._changes: list[tuple[datetime, frozenset[str]]] = []
+        self._open = False
+        """Clients begin once the address works."""
 
     @property
     def selector(self) -> dict[str, str] | None:
@@ -70,9 +72,9 @@ class Endpoints:
 
     def serve(self, count: int) -> None:
         """Clients send so many requests, each over a connection of its own, a third of them through each node."""
-        if not any(self.nodes) and not self.world.open:
+        self._open = self._open or all(self.nodes)
+        if not self._open:
             return
-        self.world.open = True
         pods = {pod.name: pod for pod in self.world.pods}
         for index, node in enumerate(self.nodes):
             left = count // len(self.nodes) + (1 if index < count % len(self.nodes) else 0)

@@ -36,6 +36,7 @@ from seatrial.cluster.parse import (
     parse_spec,
     parse_status,
     parse_workload,
+    populated,
 )
 from seatrial.core.commands import Action, Command, append, escape
 from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
@@ -728,6 +729,7 @@ class World:
             records=records,
             workloads=workloads,
             services=services,
+            populated=populated(pods),
             budgets=frozenset(ref.name for ref in self.objects if ref.kind == "PodDisruptionBudget"),
             route=route,
             edited=edited,

@@ -39,6 +39,7 @@ from seatrial.cluster.parse import (
     parse_spec,
     parse_status,
     parse_workload,
+    populated,
     time_of,
 )
 from seatrial.cluster.together import together
@@ -179,6 +180,7 @@ class Observer:
                 for ref, obj in objects.items()
                 if ref.kind == "Service"
             },
+            populated=populated(pods),
             budgets=frozenset(ref.name for ref in objects if ref.kind == "PodDisruptionBudget"),
             route=await self._route(name, namespace, objects, spec, status) if spec is not None else None,
             foreign=tuple(ref for ref in needed if ref in strangers),

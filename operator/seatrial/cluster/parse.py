@@ -178,6 +178,12 @@ def parse_workload(model: str, deployment: Manifest, pods: Iterable[Manifest]) -
     )
 
 
+def populated(pods: Iterable[Manifest]) -> frozenset[str]:
+    """Revisions with pods that may get requests from a Service of the whole model."""
+    there = [pod["metadata"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return frozenset(str((metadata.get("labels") or {}).get(REVISION_LABEL, metadata["name"])) for metadata in there)
+
+
 def _belongs(pod: Manifest, model: str, revision: str) -> bool:
     """Whether a pod is one of a revision's Deployment, and not one that has run its course (evicted)."""
     metadata = pod["metadata"]

@@ -179,6 +179,9 @@ class Observed:
     """By revision."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Our Services by name, with their selectors."""
+    populated: frozenset[str] = frozenset()
+    """Revisions with pods that are not on their way out, with a Deployment or without; a pod's name where it bears our
+    label and no revision."""
     budgets: frozenset[str] = frozenset()
     """Names of our PodDisruptionBudgets."""
     route: Route | None = None

@@ -45,12 +45,12 @@ def moved(p: Pass) -> str:
 
 def in_the_way(p: Pass, status: Status) -> str:
     """Whose pods would get requests that must not, if this candidate got any: a sentence, or empty."""
-    slots = status.traffic.slots
-    own = (status.stable, status.candidate, slots.a, slots.b)
-    others = [name for name, w in sorted(p.observed.workloads.items()) if name not in own and w.replicas + w.present]
+    observed, slots = p.observed, status.traffic.slots
+    sized = {name for name, workload in observed.workloads.items() if workload.replicas > 0}
+    others = sorted((observed.populated | sized) - {status.stable, status.candidate, slots.a, slots.b})
     if not of(p).scales or not others:
         return ""
-    return f"revision {others[0]} still has pods, and an open Service would send to them: no traffic yet"
+    return f"{others[0]} still has pods, and a Service for all pods of the model would send to them: no traffic yet"
 
 
 def leftovers(p: Pass, status: Status) -> list[Ref]:
