@@ -8,6 +8,7 @@ import pytest
 
 from seatrial.api.status import PARTS, OverlayKind, Phase
 from seatrial.build.names import REVISION_LABEL, child_name
+from seatrial.core import plan, routers, traffic
 from seatrial.core.commands import Action
 from seatrial.core.state import Manifest, Ref
 from tests.core.test_stories import check_story, ends, served
@@ -224,6 +225,32 @@ def ratio_autoscaled_in_the_canary() -> World:
 def test_story(name: str) -> None:
     """The world ends as it should, and the story is the one on file."""
     check_story(name, TOLD[name]())
+
+
+def test_strangers_at_an_open_service_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps others' pods away is what the invariants hold: without it they say so."""
+    monkeypatch.setattr(routers, "in_the_way", lambda _p, _status: "")
+    with pytest.raises(AssertionError, match="beside a="):
+        ratio_another_image_in_the_canary()
+
+
+def test_pods_that_go_before_the_endpoints_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate that is removed while nodes still send to it would lose requests."""
+    monkeypatch.setattr(plan, "drained", lambda *_: True)
+    monkeypatch.setattr(plan, "read", _believing(traffic.read))
+    with pytest.raises(AssertionError, match="is removed while a proxy names it"):
+        ratio_bad_model_goes_back()
+
+
+def _believing(original: Any) -> Any:
+    """Reads that take what was written for what is in force."""
+
+    def read(*args: Any, **options: Any) -> Any:
+        reading = original(*args, **options)
+        done = reading.status.model_copy(update={"confirmed": reading.status.wanted, "unsettled_since": None})
+        return traffic.Reading(done, settled=True)
+
+    return read
 
 
 def test_another_port_is_no_canary_without_a_gateway() -> None:

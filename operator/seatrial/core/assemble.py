@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from seatrial.api.status import PARTS, Status
+from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
 from seatrial.build.disruption import disruption_budget
@@ -15,7 +15,7 @@ from seatrial.build.service import model_service, preview_service, revision_serv
 from seatrial.core import probation, routers, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
-from seatrial.core.traffic import highest, parts, weight_of
+from seatrial.core.traffic import highest, parts
 
 
 def rendered(p: Pass, revision: str) -> Manifest | None:
@@ -78,22 +78,12 @@ def size(p: Pass, status: Status, revision: str) -> int:
         return p.replicas
     if rollout is not None and rollout.revision == revision and rollout.back is None:
         need = p.replicas if status.stable is None else voyage.pods_needed(p, status, rollout)
-        if routers.of(p).scales:
-            return _pods_as_weight(p, status, need)
-        return max(need, min(current, p.replicas)) if rollout.exposed else need
+        if not rollout.exposed or routers.of(p).scales:
+            return need
+        return max(need, min(current, p.replicas))
     if revision == probation.previous(status):
         return _kept(p, status, revision, current)
     return current
-
-
-def _pods_as_weight(p: Pass, status: Status, need: int) -> int:
-    """The candidate where pods are weights: what it needs, and no more than it has while nothing may rise."""
-    rollout = status.rollout
-    assert rollout is not None
-    written = weight_of(status.traffic, rollout.revision, confirmed=False)
-    if 0 < written < PARTS and voyage.held(rollout):
-        return min(need, routers.of(p).pods_at(written, p.replicas))
-    return need
 
 
 def _kept(p: Pass, status: Status, revision: str, current: int) -> int:

@@ -59,7 +59,15 @@ def holdback(p: Pass, rollout: Rollout) -> int:
 
 
 def pods_needed(p: Pass, status: Status, rollout: Rollout) -> int:
-    """Ready pods that the present leg needs, in whole pods."""
+    """Ready pods that the present leg needs, in whole pods. Where pods are weights, no more while nothing may rise."""
+    need = _pods_of_leg(p, status, rollout)
+    written = weight_of(status.traffic, rollout.revision, confirmed=False)
+    if routers.of(p).scales and held(rollout) and written > 0:
+        return min(need, routers.of(p).pods_at(written, p.replicas))
+    return need
+
+
+def _pods_of_leg(p: Pass, status: Status, rollout: Rollout) -> int:
     if rollout.promoting or rollout.skipped_checks is not None or status.stable is None:
         return max(1, p.replicas)
     if rollout.step < 0:
