@@ -91,7 +91,7 @@ def test_a_flip_and_back_without_a_gateway(model: Model) -> None:
     kept = {"duration": "10m", "keep": "Full"}
     model.apply(by_pods(model, FLIP, probation=kept, replicas=2, GENERATION=1))
     first = model.stable()
-    with model.service_traffic() as traffic:
+    with model.service_traffic() as traffic, model.service_traffic(20, fresh_every=1_000_000) as kept_open:
         model.apply(by_pods(model, FLIP, probation=kept, replicas=2, GENERATION=2))
         status = model.until(
             "the approval is waited for",
@@ -105,6 +105,7 @@ def test_a_flip_and_back_without_a_gateway(model: Model) -> None:
         assert selected(model) == second
         time.sleep(2)
         assert set(traffic.answers(1)) == {second}
+        assert set(kept_open.answers(1)) == {first}, "a connection stays where it is, as docs/routers.md says"
         model.ask("abort")
         began = time.monotonic()
         model.until("the Service leads back", lambda _: selected(model) == first)

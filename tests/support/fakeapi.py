@@ -29,6 +29,7 @@ Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 KINDS = {
     ("", "v1", "services"): "Service",
+    ("discovery.k8s.io", "v1", "endpointslices"): "EndpointSlice",
     ("", "v1", "pods"): "Pod",
     ("", "v1", "configmaps"): "ConfigMap",
     ("", "v1", "events"): "Event",

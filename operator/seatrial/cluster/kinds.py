@@ -48,4 +48,6 @@ LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 WRITTEN = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET, HTTP_ROUTE)
 """Kinds of the objects that a ModelDeployment owns."""
 
-BY_KIND = {kind.kind: kind for kind in (*WRITTEN, MODEL_DEPLOYMENT, POD, CONFIG_MAP, EVENT, GATEWAY, LEASE)}
+BY_KIND = {
+    kind.kind: kind for kind in (*WRITTEN, MODEL_DEPLOYMENT, POD, CONFIG_MAP, ENDPOINT_SLICE, EVENT, GATEWAY, LEASE)
+}
