@@ -210,6 +210,23 @@ def ratio_with_few_pods() -> World:
 
 
 @story
+def ratio_stable_lacks_a_pod() -> World:
+    """Fewer pods of stable raise the candidate's share: nothing more is begun, and status says why."""
+    world = served(spec=by_pods(), lossless=False)
+    old, _ = world.status.stable, world.image("fraud:v2")
+    assert world.run(300, until=lambda w: w.status.weight == "10")
+    broken = next(pod for pod in world.pods if pod.revision == old)
+    broken.killed = True
+    world.run(120)
+    assert world.status.rollout is not None
+    assert world.status.rollout.step == 0
+    assert "8 of 9 ready pods" in world.status.message
+    broken.killed = False
+    ends(world, Phase.STABLE)
+    return world
+
+
+@story
 def ratio_autoscaled_in_the_canary() -> World:
     world = served(spec=by_pods())
     new = world.image("fraud:v2")
@@ -283,6 +300,16 @@ def test_from_a_gateway_to_pods_at_rest() -> None:
     world.run(30)
     assert Ref("HTTPRoute", NAME) not in world.objects
     assert selected(world) == world.status.stable
+
+
+def test_from_pods_to_a_gateway_at_rest() -> None:
+    world = served(spec=by_pods())
+    world.edit(lambda spec: spec.update(traffic={"hostnames": ["fraud.example.com"], "drain": "30s"}))
+    world.run(30)
+    assert world.weight(str(world.status.stable)) >= PARTS - 1
+    assert selected(world) == world.status.stable
+    world.image("fraud:v2")
+    ends(world, Phase.STABLE)
 
 
 def test_an_idle_resource_costs_no_write() -> None:

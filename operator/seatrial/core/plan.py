@@ -435,6 +435,9 @@ def _hold_for_gateway(p: Pass, status: Status) -> None:
         p.wake(since + GATEWAY_PATIENCE - p.now)
     elif route.problem:
         p.holding = f"{routers.of(p).unconfirmed}: {route.problem}"
+    elif routers.of(p).scales and status.stable is not None and p.ready(status.stable) < p.replicas:
+        ready = f"{p.ready(status.stable)} of {p.replicas} ready pods"
+        p.holding = f"stable {status.stable} has {ready}, so the candidate's pods are a larger share than the step's"
 
 
 def advance(p: Pass, status: Status) -> Status:
