@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.api.spec import RouterKind
-from seatrial.api.status import PARTS, Slots
+from seatrial.api.status import PARTS, Slots, Split, TrafficStatus
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.routers import ROUTERS, Sight
 from seatrial.core.routers.replica_ratio import ReplicaRatio, ready_endpoints, shares, weight_of_pods
 from seatrial.core.state import Manifest, Ref, Route
+from seatrial.core.traffic import as_written
 
 A, B, C = "aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc"
 RATIO = ReplicaRatio()
@@ -132,6 +133,14 @@ def test_a_selector_of_somebody_elses_is_not_believed(selector: dict[str, str]) 
 
 def test_without_a_service_there_is_nothing() -> None:
     assert seen(None, [], BOTH) is None
+
+
+def test_an_open_service_is_never_taken_for_one_of_a_single_revision() -> None:
+    """The status of the write that opened it was lost, and the candidate's endpoints are not there yet."""
+    found = seen(ALL, slices(**{A: 4}), Slots(a=A))
+    alone = TrafficStatus(slots=Slots(a=A), wanted=Split(a=PARTS), confirmed=Split(a=PARTS))
+    assert not as_written("m", alone, found, direct=True)
+    assert as_written("m", alone, seen(ONE, slices(**{A: 4}), Slots(a=A)), direct=True)
 
 
 def test_pods_that_are_leaving_get_no_new_connection() -> None:

@@ -102,6 +102,8 @@ def as_written(model: str, traffic: TrafficStatus, route: Route | None, *, direc
     written = as_backends(traffic.slots, traffic.wanted, direct=direct)
     if route is None or written is None or len(route.backends) != len(SLOTS):
         return False
+    if route.open and 0 in (traffic.wanted.a, traffic.wanted.b):
+        return False  # who is not ready yet shows no weight, and gets it a moment later
     copies = copies_of(traffic)
     if list(route.copies) != ([] if copies is None else copies.targets(model)):
         return False
