@@ -104,6 +104,7 @@ def test_recorded_requests_for_no_version_are_a_warning() -> None:
 
 SHADOW: dict[str, Any] = {"shadow": {"percent": 20}}
 FLIP: dict[str, Any] = {"blueGreen": {"approval": {}}}
+QUARTER: dict[str, Any] = {"canary": {"steps": [{"weight": 11}, {"weight": 25}]}}
 PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview": {}}}
 
 
@@ -112,6 +113,12 @@ PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview"
     [
         ({"strategy": {"stages": [SHADOW]}}, "spec.strategy.stages", "all traffic moves at once"),
         ({"strategy": {"stages": [FLIP]}}, "spec.traffic.preview", "there is no address to look at"),
+        (
+            {"replicas": 4, "traffic": {"replicaRatio": {}}, "strategy": {"stages": [QUARTER]}},
+            "spec.strategy.stages",
+            "beside replicas: 4 steps give something else than they ask: 11 % is 1 of 5 pods, 20 %; 25 % is 1 of 5 pods, "
+            "20 %. Choose",
+        ),
         ({"strategy": {"probation": {"keep": "None"}}}, "spec.strategy.probation.keep", "as long as its pods need"),
     ],
 )
@@ -129,6 +136,7 @@ def test_what_is_regretted_later_is_a_warning(spec: dict[str, Any], path: str, s
         {"strategy": {"stages": [SHADOW, FLIP]}} | PREVIEW,
         {"strategy": {"probation": {"keep": "None", "duration": "0s"}}},
         {"strategy": {"probation": {"keep": "Warm"}}},
+        {"replicas": 20, "traffic": {"replicaRatio": {}}},
     ],
 )
 def test_what_is_a_matter_of_taste_is_not(spec: dict[str, Any]) -> None:

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seatrial.api.ratio import share_of
 from seatrial.api.spec import RouterKind
 from seatrial.api.status import PARTS, Slots, Split, TrafficStatus
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.routers import ROUTERS, Sight
-from seatrial.core.routers.replica_ratio import ReplicaRatio, ready_endpoints, shares, weight_of_pods
+from seatrial.core.routers.replica_ratio import ReplicaRatio, ready_endpoints, shares
 from seatrial.core.state import Manifest, Ref, Route
 from seatrial.core.traffic import as_written
 
@@ -83,7 +84,7 @@ def test_shares_are_whole(pods: dict[str, int]) -> None:
 def test_what_is_written_is_what_is_read(stable: int, candidate: int) -> None:
     """A weight that is in force is recognised whatever the numbers: it is rounded in one way only."""
     candidate = min(stable, candidate)
-    assert shares({A: stable, B: candidate})[B] == weight_of_pods(candidate, stable)
+    assert shares({A: stable, B: candidate})[B] == share_of(candidate, stable, PARTS)
 
 
 def test_a_service_of_one_revision_is_confirmed_once_the_others_endpoints_have_gone() -> None:

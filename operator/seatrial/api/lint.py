@@ -146,4 +146,4 @@ def _warnings(document: Mapping[str, Any]) -> Iterator[Finding]:
     for hint in HINTS:
         for path, found in rules.instances(document, hint.at):
             if hint.holds(found):
-                yield Finding(f"{path}{hint.blame}", hint.message.format_map(found), Severity.WARNING)
+                yield Finding(f"{path}{hint.blame}", hint.say(found), Severity.WARNING)

@@ -255,7 +255,7 @@ def _may_begin(p: Pass, status: Status) -> bool:
     """Whether a trial of the wanted revision could begin now."""
     if status.rollout is not None or p.wanted == status.stable or p.replicas == 0 or p.stall is not None:
         return False
-    if status.probation is not None or (p.observed.route is not None and p.observed.route.open):
+    if status.probation is not None or routers.shared(p, status):
         return False
     return status.rejected is None
 

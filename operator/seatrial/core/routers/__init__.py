@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from seatrial.api.spec import RouterKind
 from seatrial.api.status import Status
+from seatrial.build.names import child_name
 from seatrial.core.passing import Pass
 from seatrial.core.routers.base import Obstacle, Router, Sight
 from seatrial.core.routers.gateway_api import GatewayApi
 from seatrial.core.routers.replica_ratio import ReplicaRatio
 from seatrial.core.state import Ref
 
-__all__ = ["ROUTERS", "Obstacle", "Router", "Sight", "at_once", "in_the_way", "leftovers", "moved", "of"]
+__all__ = ["ROUTERS", "Obstacle", "Router", "Sight", "at_once", "in_the_way", "leftovers", "moved", "of", "shared"]
 
 ROUTERS: dict[RouterKind, Router] = {router.kind: router for router in (GatewayApi(), ReplicaRatio())}
 
@@ -51,6 +52,15 @@ def in_the_way(p: Pass, status: Status) -> str:
     if not of(p).scales or not others:
         return ""
     return f"{others[0]} still has pods, and a Service for all pods of the model would send to them: no traffic yet"
+
+
+def shared(p: Pass, status: Status) -> bool:
+    """Whether a new revision must have no pod yet: another one than stable may still need a Service for all pods."""
+    route = p.observed.route
+    if not of(p).scales or route is None or status.stable is None:
+        return False
+    alone = child_name(p.observed.name, status.stable)
+    return route.open or any(backend.weight > 0 and backend.service != alone for backend in route.backends)
 
 
 def leftovers(p: Pass, status: Status) -> list[Ref]:

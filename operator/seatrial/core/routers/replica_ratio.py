@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from zlib import crc32
 
+from seatrial.api.ratio import pods_of, share_of
 from seatrial.api.spec import RouterKind
 from seatrial.api.status import PARTS, Slots, Status
 from seatrial.build.deployment import serving_port
@@ -44,14 +45,8 @@ class ReplicaRatio:
         return f"http://{p.observed.name}.{p.observed.namespace}.svc"
 
     def pods(self, leg: Leg, replicas: int) -> int:
-        """As many as give no more than the weight; at least one, and never more than stable has.
-
-        >>> canary = lambda weight: Leg(Kind.CANARY, None, None, weight=weight)
-        >>> [ReplicaRatio().pods(canary(w), 20) for w in (4, 5, 25, 50)]
-        [1, 1, 6, 20]
-        """
-        least = max(1, replicas * leg.weight // (100 - leg.weight))
-        return min(leg.pods(replicas, least), max(1, replicas))
+        """As many as give no more than the weight; at least one, and never more than stable has."""
+        return leg.pods(replicas, pods_of(leg.weight, replicas))
 
     def pods_at(self, parts: int, replicas: int) -> int:
         """The pods that a weight stands for."""
@@ -59,7 +54,7 @@ class ReplicaRatio:
 
     def weight(self, leg: Leg, replicas: int) -> int:
         """The candidate's pods of all pods."""
-        return 0 if leg.kind is Kind.BLUE_GREEN else weight_of_pods(self.pods(leg, replicas), replicas)
+        return 0 if leg.kind is Kind.BLUE_GREEN else share_of(self.pods(leg, replicas), replicas, PARTS)
 
     def told(self, leg: Leg, replicas: int) -> str:
         """`20 % (1 of 5 pods, 5 % was asked)`."""
@@ -118,15 +113,6 @@ class ReplicaRatio:
         )
 
 
-def weight_of_pods(candidate: int, stable: int) -> int:
-    """The weight of so many pods beside so many, in parts of a million.
-
-    >>> weight_of_pods(1, 20), weight_of_pods(4, 4)
-    (47619, 500000)
-    """
-    return PARTS * candidate // max(1, candidate + stable)
-
-
 def shares(pods: Mapping[str, int]) -> dict[str, int]:
     """Weights by revision for ready pods by revision; they sum to all parts, or there are none.
 
@@ -136,7 +122,7 @@ def shares(pods: Mapping[str, int]) -> dict[str, int]:
     total = sum(pods.values())
     if total == 0:
         return {}
-    out = {revision: weight_of_pods(pods[revision], total - pods[revision]) for revision in sorted(pods)}
+    out = {revision: share_of(pods[revision], total - pods[revision], PARTS) for revision in sorted(pods)}
     largest = max(out, key=lambda revision: out[revision])
     return {**out, largest: out[largest] + PARTS - sum(out.values())}
 
