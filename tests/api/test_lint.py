@@ -116,8 +116,7 @@ PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview"
         (
             {"replicas": 4, "traffic": {"replicaRatio": {}}, "strategy": {"stages": [QUARTER]}},
             "spec.strategy.stages",
-            "beside replicas: 4 steps give something else than they ask: 11 % is 1 of 5 pods, 20 %; 25 % is 1 of 5 pods, "
-            "20 %. Choose",
+            "steps give something else than they ask: 11 % is 1 of 5 pods, 20 %; 25 % is 1 of 5 pods, 20 %. Choose",
         ),
         ({"strategy": {"probation": {"keep": "None"}}}, "spec.strategy.probation.keep", "as long as its pods need"),
     ],
