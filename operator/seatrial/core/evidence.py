@@ -209,7 +209,7 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
 
 def _forecast(p: Pass, check: Check, learned: CheckStatus) -> CheckStatus:
     """Say once, as soon as stable's rate and errors are known, that the plan will be slow or cannot decide."""
-    sentence = checks.forecast(check, learned, p.legs, p.spec.analysis)
+    sentence = checks.forecast(check, learned, routers.as_they_weigh(p), p.spec.analysis)
     if not sentence:
         return learned
     p.event("SlowToDecide", sentence, "Warning")

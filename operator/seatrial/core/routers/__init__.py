@@ -6,16 +6,32 @@ and its rights in `cluster/permissions.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from seatrial.api.spec import RouterKind
 from seatrial.api.status import Status
 from seatrial.build.names import child_name
+from seatrial.core.legs import Leg
 from seatrial.core.passing import Pass
 from seatrial.core.routers.base import Obstacle, Router, Sight
 from seatrial.core.routers.gateway_api import GatewayApi
 from seatrial.core.routers.replica_ratio import ReplicaRatio
 from seatrial.core.state import Ref
+from seatrial.core.traffic import parts
 
-__all__ = ["ROUTERS", "Obstacle", "Router", "Sight", "at_once", "in_the_way", "leftovers", "moved", "of", "shared"]
+__all__ = [
+    "ROUTERS",
+    "Obstacle",
+    "Router",
+    "Sight",
+    "as_they_weigh",
+    "at_once",
+    "in_the_way",
+    "leftovers",
+    "moved",
+    "of",
+    "shared",
+]
 
 ROUTERS: dict[RouterKind, Router] = {router.kind: router for router in (GatewayApi(), ReplicaRatio())}
 
@@ -42,6 +58,12 @@ def moved(p: Pass) -> str:
         f"two revisions are served through {before}, and {asked} cannot take over from it then: put spec.traffic back, "
         "end the trial or the probation with seatrial abort or undo, and then change the router"
     )
+
+
+def as_they_weigh(p: Pass) -> list[Leg]:
+    """The legs with the weights that this router really gives, in whole percent."""
+    router = of(p)
+    return [replace(leg, weight=router.weight(leg, p.replicas) // parts(1)) for leg in p.legs]
 
 
 def in_the_way(p: Pass, status: Status) -> str:
