@@ -53,6 +53,7 @@ def test_a_canary_of_pods_and_its_abort(model: Model) -> None:
         model.until("the Service leads to stable alone", lambda _: selected(model) == first)
         model.notes.append(f"aborted: the Service is narrow after {time.monotonic() - began:.2f} s")
         model.sent_back()
+        time.sleep(2)
         assert set(traffic.answers(1)) == {first}
         model.apply(by_pods(model, CANARY, GENERATION=3))
         third = model.on_step(50, 90)
