@@ -35,10 +35,10 @@ from seatrial.build.revision import revision
 from seatrial.cluster.ledger import Ledger, Page
 from seatrial.cluster.parse import (
     parse_record,
-    parse_route,
     parse_spec,
     parse_status,
     parse_workload,
+    populated,
     strays,
 )
 from seatrial.core.commands import Action, Command, append, escape
@@ -46,9 +46,11 @@ from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
+from seatrial.core.routers import ROUTERS, Sight
 from seatrial.core.state import Event, GatewayClass, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
+from tests.sim.endpoints import Endpoints
 from tests.sim.prometheus import SLOWNESS, Labels, SimPrometheus, Weather
 from tests.sim.upgrade import Version, older
 from tests.sim.users import Users
@@ -228,6 +230,8 @@ def base_spec(**changes: Any) -> dict[str, Any]:
 class World:
     """Everything there is, at `now`. `step()` lets a second pass and everybody do their work."""
 
+    name, namespace = NAME, NAMESPACE
+
     def __init__(
         self, *, rate: float = 200.0, seed: int = 1, spec: dict[str, Any] | None = None, draw: Draw = exact
     ) -> None:
@@ -262,9 +266,13 @@ class World:
         self.freeze = ""
         self.gateway_classes: tuple[GatewayClass, ...] = ()
         self.foreign: tuple[Ref, ...] = ()
+        self.slices: list[Manifest] = []
+        """EndpointSlices of the model's Service."""
         self.proxies: list[Manifest | None] = [None, None, None]
         self.proxy_lag = [0.1, 0.4, 1.2]
         self._route_changes: list[tuple[datetime, Manifest | None]] = []
+        self.endpoints = Endpoints(self)
+        """What stands in for the route where pods are weights."""
         self.prometheus = SimPrometheus()
         self.counters: dict[Labels, float] = {}
         self.served: Counter[str] = Counter()
@@ -364,8 +372,15 @@ class World:
             self._parsed = (stored, parse_status(stored))
         return self._parsed[1]
 
+    @property
+    def by_pods(self) -> bool:
+        """Nothing but a Service divides the requests."""
+        return "replicaRatio" in self.resource["spec"]["traffic"]
+
     def weight(self, name: str) -> int:
         """A revision's weight in the route as it is, in parts."""
+        if self.by_pods:
+            return self.endpoints.weight(name)
         route = self.objects.get(Ref("HTTPRoute", NAME))
         if route is None:
             return 0
@@ -425,6 +440,8 @@ class World:
     @property
     def quiet(self) -> bool:
         """Every proxy has the route as it is."""
+        if self.by_pods:
+            return self.endpoints.quiet
         route = self.objects.get(Ref("HTTPRoute", NAME))
         return all(proxy == (None if route is None else route["spec"]) for proxy in self.proxies)
 
@@ -489,6 +506,9 @@ class World:
         self.pods = [pod for pod in self.pods if pod.revision != name]
 
     def _gateway(self) -> None:
+        if self.by_pods:
+            self.endpoints.follow()
+            return
         route = self.objects.get(Ref("HTTPRoute", NAME))
         if not self.gateway_up:
             return
@@ -536,11 +556,14 @@ class World:
 
     def _clients(self, seconds: float) -> None:
         self.open = self.open or all(proxy is not None for proxy in self.proxies)
-        if not self.open:
+        if not self.open and not self.by_pods:
             return
         self._carry += self.rate * seconds
         count = int(self._carry)
         self._carry -= count
+        if self.by_pods:
+            self.endpoints.serve(count)
+            return
         for index, proxy in enumerate(self.proxies):
             share = count // 3 + (1 if index < count % 3 else 0)
             self.sent += share
@@ -559,7 +582,7 @@ class World:
         if total == 0:
             self.lost["weights 0/0"] += count
             return
-        first = self._binomial(count, refs[0]["weight"] / total)
+        first = self.binomial(count, refs[0]["weight"] / total)
         for position, (ref, share) in enumerate(zip(refs, (first, count - first), strict=False)):
             if share == 0:
                 continue
@@ -576,14 +599,14 @@ class World:
             mirror = entry["requestMirror"]
             if is_comparer(NAME, mirror["backendRef"]["name"]):
                 continue
-            copies = self._binomial(count, mirror.get("percent", 100) / 100)
+            copies = self.binomial(count, mirror.get("percent", 100) / 100)
             pods, cluster = self._behind(mirror["backendRef"]["name"]), f"{ROUTE}/rule/0-mirror-{index}"
             if not pods:
                 self._count(cluster, copies, errors=copies, slow=0)
                 continue
             behaviour = self.behaviour(pods[0].image)
             self.copied[pods[0].revision] += copies
-            errors, slow = self._binomial(copies, behaviour.errors), self._binomial(copies, behaviour.slow)
+            errors, slow = self.binomial(copies, behaviour.errors), self.binomial(copies, behaviour.slow)
             self._count(cluster, copies, errors=errors, slow=slow)
 
     def _compare(self, proxy: Manifest | None, seconds: float) -> None:
@@ -600,7 +623,7 @@ class World:
             self.counters[tuple(sorted({**own, "__name__": QUEUE, "output": ""}.items()))] = 0
             for pair, share in ((CANDIDATE, differs), (ITSELF, 0.0)):
                 count = max(1, int(2 * seconds))
-                differ = self._binomial(count, share)
+                differ = self.binomial(count, share)
                 for result, number in ((Result.AGREE, count - differ), (Result.DIFFER, differ)):
                     labels = {**own, "__name__": ANSWERS, "pair": pair, "result": str(result)}
                     key = tuple(sorted(labels.items()))
@@ -627,15 +650,18 @@ class World:
         name = pods[0].revision
         self.served[name] += count
         bad = behaviour.errors if self.served[name] > behaviour.errors_from else 0.0
-        errors, slow = self._binomial(count, bad), self._binomial(count, behaviour.slow)
+        errors, slow = self.binomial(count, bad), self.binomial(count, behaviour.slow)
         self.user_errors += errors
         self._count(cluster, count, errors=errors, slow=slow)
 
-    def _binomial(self, count: int, share: float) -> int:
+    def binomial(self, count: int, share: float) -> int:
+        """How many of so many are of a kind that makes up a share."""
         return self._draw(self.random, count, share)
 
     def _show_counters(self) -> None:
         """Bring the counters that Prometheus scrapes up to date."""
+        if self.by_pods:
+            self.endpoints.show_proof()
         route = self.objects.get(Ref("HTTPRoute", NAME))
         if route is not None:
             for number, rule in enumerate(route["spec"]["rules"]):
@@ -704,7 +730,7 @@ class World:
         status = self.status
         written = self._page().latest(status.written)
         pods = [pod.manifest(self.now, self.behaviour(pod.image)) for pod in self.pods]
-        workloads, records, services, route = {}, {}, {}, None
+        workloads, records, services = {}, {}, {}
         for ref, obj in self.objects.items():
             match ref.kind:
                 case "Deployment":
@@ -722,13 +748,14 @@ class World:
                         records[record.revision] = record
                 case "Service":
                     services[ref.name] = obj["spec"]["selector"]
-                case "HTTPRoute":
-                    route = parse_route(obj)
         edited = tuple(
             ref
             for ref, obj in self.objects.items()
             if str(ref) in written and written[str(ref)].live != fingerprint(obj)
         )
+        route = None
+        if spec is not None:
+            route = ROUTERS[spec.traffic.router].read(Sight(NAME, self.objects, status.traffic.slots, self.slices))
         return Observed(
             name=NAME,
             namespace=NAMESPACE,
@@ -746,6 +773,7 @@ class World:
             workloads=workloads,
             strays=strays(NAME, pods, workloads),
             services=services,
+            populated=populated(pods),
             budgets=frozenset(ref.name for ref in self.objects if ref.kind == "PodDisruptionBudget"),
             route=route,
             edited=edited,
@@ -788,6 +816,7 @@ class World:
         self._serial += 1
         self.objects.clear()
         self.open, self.proxies, self._route_changes = False, [None, None, None], []
+        self.endpoints = Endpoints(self)
         self.resource = copy.deepcopy(self.resource)
         self.resource["metadata"] |= {"uid": f"uid-{self._serial}", "generation": 1, "annotations": {}}
         self.resource["status"] = {}

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seatrial.api.spec import ModelDeploymentSpec
-from seatrial.api.status import Written
+from seatrial.api.spec import ModelDeploymentSpec, RouterKind
+from seatrial.api.status import Status, Written
 from seatrial.build.fingerprint import fingerprint
 from seatrial.build.names import COMMANDS, MODEL_LABEL, SPEC_BY, child_name, owner_reference
 from seatrial.build.overlay import owned, replacement
@@ -21,6 +21,7 @@ from seatrial.cluster.errors import ApiError, NotFound
 from seatrial.cluster.index import Index, Key
 from seatrial.cluster.kinds import (
     BY_KIND,
+    ENDPOINT_SLICE,
     GATEWAY,
     GATEWAY_CLASS,
     HTTP_ROUTE,
@@ -37,16 +38,19 @@ from seatrial.cluster.parse import (
     parents_of,
     parse_gateway_class,
     parse_record,
-    parse_route,
     parse_spec,
     parse_status,
     parse_workload,
+    populated,
     strays,
     time_of,
 )
 from seatrial.cluster.together import together
-from seatrial.core.state import GatewayClass, Installation, Manifest, Observed, Record, Ref
+from seatrial.core.routers import ROUTERS, Sight
+from seatrial.core.state import GatewayClass, Installation, Manifest, Observed, Record, Ref, Route
 
+SERVICE_NAME = "kubernetes.io/service-name"
+"""Label of an EndpointSlice: the Service whose endpoints it holds."""
 NO_GATEWAY_API = (
     "the Gateway API is not installed in this cluster: install its custom resources and a gateway "
     "controller, then this goes on by itself"
@@ -165,7 +169,6 @@ class Observer:
 
         records = _records(objects)
         edited, drifted = await self._edits(name, uid, objects, written, records)
-        route = objects.get(Ref("HTTPRoute", name))
         pods = raw.children.get(POD, ())
         parsed = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
         workloads = {found.revision: found for found in parsed if found is not None}
@@ -194,8 +197,9 @@ class Observer:
                 for ref, obj in objects.items()
                 if ref.kind == "Service"
             },
+            populated=populated(pods),
             budgets=frozenset(ref.name for ref in objects if ref.kind == "PodDisruptionBudget"),
-            route=parse_route(route) if route is not None else None,
+            route=await self._route(name, namespace, objects, spec, status) if spec is not None else None,
             foreign=tuple(ref for ref in needed if ref in strangers),
             edited=edited,
             rewritten=_rewritten(page, objects),
@@ -226,10 +230,21 @@ class Observer:
     async def _find(self, namespace: str, refs: Iterable[Ref]) -> list[Manifest | None]:
         return await together(*(self._client.find(BY_KIND[ref.kind], namespace, ref.name) for ref in refs))
 
+    async def _route(
+        self, name: str, namespace: str, objects: Mapping[Ref, Manifest], spec: ModelDeploymentSpec, status: Status
+    ) -> Route | None:
+        """What divides the requests, as its router reads it."""
+        router = ROUTERS[spec.traffic.router]
+        endpoints: Sequence[Manifest] = ()
+        if router.reads_endpoints:
+            found = await self._client.list(ENDPOINT_SLICE, namespace, selector=f"{SERVICE_NAME}={name}")
+            endpoints = found.items
+        return router.read(Sight(name, objects, status.traffic.slots, endpoints))
+
     async def _gateways(
         self, spec: ModelDeploymentSpec | None, namespace: str, served: bool, known: dict[Parent, Gateway]
     ) -> list[Gateway]:
-        if spec is None:
+        if spec is None or spec.traffic.router is not RouterKind.GATEWAY_API:
             return []
         if not served:
             return [Gateway(NO_GATEWAY_API)]
@@ -318,9 +333,9 @@ def _sort(children: Mapping[Kind, tuple[Manifest, ...]], uid: str) -> tuple[dict
 
 def _needed(name: str, raw_spec: Mapping[str, object], spec: ModelDeploymentSpec | None) -> tuple[Ref, ...]:
     """Every name that this resource cannot do without."""
-    always = (Ref("Service", name), Ref("HTTPRoute", name))
     if spec is None:
-        return always
+        return (Ref("Service", name),)
+    always = tuple(dict.fromkeys((Ref("Service", name), ROUTERS[spec.traffic.router].holder(name))))
     child = child_name(name, revision(raw_spec))
     return (
         *always,

@@ -12,10 +12,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seatrial.api.spec import ModelDeploymentSpec, ParentRef
+from seatrial.api.spec import ModelDeploymentSpec, ParentRef, RouterKind
 from seatrial.api.status import Status
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL, child_name
-from seatrial.core.state import Backend, GatewayClass, Installation, Manifest, Pod, Record, Route, Workload
+from seatrial.core.conditions import condition
+from seatrial.core.state import GatewayClass, Installation, Manifest, Pod, Record, Workload
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -96,11 +97,6 @@ def is_ours(manifest: Manifest, uid: str) -> bool:
     """Whether the controller of an object is the resource with this uid."""
     owners = manifest.get("metadata", {}).get("ownerReferences") or ()
     return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
-
-
-def condition(conditions: Iterable[Mapping[str, Any]] | None, kind: str) -> Mapping[str, Any]:
-    """The condition of a type, or an empty mapping."""
-    return next((entry for entry in conditions or () if entry.get("type") == kind), {})
 
 
 def parse_pod(manifest: Manifest) -> Pod:
@@ -193,6 +189,12 @@ def strays(model: str, pods: Iterable[Manifest], revisions: Collection[str]) -> 
     return sum(1 for pod, revision in others if _belongs(pod, model, revision))
 
 
+def populated(pods: Iterable[Manifest]) -> frozenset[str]:
+    """Revisions with pods that may get requests from a Service of the whole model."""
+    there = [pod["metadata"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return frozenset(str((metadata.get("labels") or {}).get(REVISION_LABEL, metadata["name"])) for metadata in there)
+
+
 def _belongs(pod: Manifest, model: str, revision: str) -> bool:
     """Whether a pod is one of a revision's Deployment, and not one that has run its course (evicted)."""
     metadata = pod["metadata"]
@@ -227,80 +229,6 @@ def parse_record(manifest: Manifest) -> Record | None:
     )
 
 
-def parse_route(manifest: Manifest) -> Route:
-    """Our HTTPRoute with what its parents say of it."""
-    metadata, spec = manifest["metadata"], manifest.get("spec") or {}
-    generation = int(metadata.get("generation") or 0)
-    rules = spec.get("rules") or []
-    backends, *others = [_backends(rule) for rule in rules] or [()]
-    parents = spec.get("parentRefs") or []
-    said = [
-        _parent_says(parent, metadata["namespace"], (manifest.get("status") or {}).get("parents") or [], generation)
-        for parent in parents
-    ]
-    refused = next((message for accepted, _, message in said if not accepted), "")
-    unresolved = next((message for _, resolved, message in said if not resolved), "")
-    return Route(
-        generation=generation,
-        backends=backends,
-        services=frozenset(_services(rules)),
-        accepted=bool(said) and all(accepted for accepted, _, _ in said),
-        copies=tuple(_copies(rules[0])) if rules else (),
-        resolved=all(resolved for _, resolved, _ in said),
-        problem=refused or unresolved,
-        others=tuple(others),
-    )
-
-
-def _backends(rule: Mapping[str, Any]) -> tuple[Backend, ...]:
-    return tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in rule.get("backendRefs") or ())
-
-
-def _copies(rule: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
-    for entry in rule.get("filters") or ():
-        if mirror := entry.get("requestMirror"):
-            yield str((mirror.get("backendRef") or {}).get("name")), int(mirror.get("percent", 100))
-
-
-def _services(rules: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    for rule in rules:
-        refs = list(rule.get("backendRefs") or ())
-        filters = list(rule.get("filters") or ())
-        for ref in refs:
-            filters += ref.get("filters") or ()
-        refs += [entry["requestMirror"].get("backendRef") or {} for entry in filters if entry.get("requestMirror")]
-        for ref in refs:
-            if ref.get("kind", "Service") == "Service" and ref.get("name"):
-                yield str(ref["name"])
-
-
-def _parent_says(
-    parent: Mapping[str, Any], namespace: str, statuses: Iterable[Mapping[str, Any]], generation: int
-) -> tuple[bool, bool, str]:
-    """(accepted, resolved, message) of one parent for this generation."""
-    wanted = _parent_key(parent, namespace)
-    entries = [entry for entry in statuses if _parent_key(entry.get("parentRef") or {}, namespace) == wanted]
-    where = f"Gateway {wanted[0]}/{wanted[1]}"
-    accepted, resolved, message = False, True, f"{where} has not answered for this generation of the route"
-    for entry in entries:
-        accept = condition(entry.get("conditions"), "Accepted")
-        if int(accept.get("observedGeneration") or 0) != generation:
-            continue
-        if accept.get("status") != "True":
-            said = accept.get("message") or accept.get("reason")
-            return False, resolved, f"{where} does not accept the route: {said}"
-        accepted, message = True, ""
-        refs = condition(entry.get("conditions"), "ResolvedRefs")
-        if refs.get("status") == "False":
-            resolved = False
-            message = f"{where} cannot resolve a reference: {refs.get('message') or refs.get('reason')}"
-    return accepted, resolved, message
-
-
-def _parent_key(ref: Mapping[str, Any], namespace: str) -> tuple[str, str, str]:
-    return str(ref.get("namespace") or namespace), str(ref.get("name")), str(ref.get("sectionName") or "")
-
-
 Parent = tuple[str, str]
 """Namespace and name of a Gateway."""
 
@@ -308,6 +236,8 @@ Parent = tuple[str, str]
 def parents_of(spec: ModelDeploymentSpec, namespace: str, installation: Installation) -> tuple[Parent, ...]:
     """The Gateways a resource attaches to, each once."""
     chosen = spec.traffic.gateway_api
+    if spec.traffic.router is not RouterKind.GATEWAY_API:
+        return ()
     if chosen is not None:
         return tuple(dict.fromkeys(_named(ref, namespace) for ref in chosen.parent_refs))
     return (installation.gateway,) if installation.gateway is not None else ()

@@ -5,32 +5,17 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from seatrial.api.spec import ParentRef, Stickiness, StickyHeader
 from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
 from seatrial.build.disruption import disruption_budget
 from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_comparer
 from seatrial.build.record import record
-from seatrial.build.route import Preview, http_route
 from seatrial.build.service import model_service, preview_service, revision_service
-from seatrial.core import capacity, probation, sharing, sticky, voyage
+from seatrial.core import capacity, probation, routers, sharing, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
-from seatrial.core.traffic import copies_of, highest, parts
-
-UNASKED = Stickiness(header=StickyHeader())
-"""How users bear marks once nobody asks for it: rules on their way out are for nobody."""
-
-
-def parents(p: Pass) -> list[ParentRef]:
-    """The Gateways to attach to; empty where neither the resource nor the installation names one."""
-    if p.spec.traffic.gateway_api is not None:
-        return p.spec.traffic.gateway_api.parent_refs
-    if p.installation.gateway is None:
-        return []
-    namespace, name = p.installation.gateway
-    return [ParentRef(name=name, namespace=namespace)]
+from seatrial.core.traffic import highest, parts
 
 
 def rendered(p: Pass, revision: str) -> Manifest | None:
@@ -93,6 +78,8 @@ def size(p: Pass, status: Status, revision: str) -> int:
         return voyage.stable_size(p, status)
     if rollout is not None and rollout.revision == revision and rollout.back is None:
         need = p.replicas if status.stable is None else voyage.pods_asked(p, status, rollout)
+        if routers.of(p).scales:
+            return need
         if rollout.exposed:
             return max(need, min(sharing.floor(p, status, revision), p.replicas))
         met = highest(status.traffic, revision)  # an earlier trial of it may still be on its way out
@@ -110,8 +97,8 @@ def _kept(p: Pass, status: Status, revision: str, current: int) -> int:
 
 
 def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
-    """Everything that shall exist, in writing order: records, Deployments, Services, budgets, the route."""
-    observed = p.observed
+    """Everything that shall exist, in writing order: records, Deployments, Services, budgets, what routes."""
+    observed, router = p.observed, routers.of(p)
     records: list[Manifest] = []
     deployments: list[Manifest] = []
     services: list[Manifest] = []
@@ -124,7 +111,7 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
         deployments.append(_sized(deployment, size(p, status, revision)))
         port = serving_port(deployment)
         services.append(revision_service(observed.name, observed.namespace, revision, port))
-        if revision == status.stable:
+        if revision == status.stable and router.holder(observed.name).kind != "Service":
             services.append(model_service(observed.name, observed.namespace, revision, port))
         if revision == status.traffic.preview:
             services.append(preview_service(observed.name, observed.namespace, revision, port))
@@ -132,8 +119,7 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
         deployments.append(_comparer(p, status, compared))
         services.append(comparer_service(observed.name, observed.namespace, compared))
     budgets = [disruption_budget(observed.name, observed.namespace, revision) for revision in serving(status)]
-    route = _route(p, status)
-    out = [*records, *deployments, *services, *budgets, *([route] if route is not None else [])]
+    out = [*records, *deployments, *services, *budgets, *router.objects(p, status)]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
     return tuple(manifest for manifest in out if _key(manifest) not in blocked)
 
@@ -163,26 +149,6 @@ def _sized(deployment: Manifest, replicas: int) -> Manifest:
     return out
 
 
-def _route(p: Pass, status: Status) -> Manifest | None:
-    rules = sticky.rules(status.traffic, direct=p.installation.unsafe_traffic)
-    attach = parents(p)
-    if not rules or not attach or p.observed.conflict:
-        return None
-    everybody, *groups = rules
-    previewed, asked = status.traffic.preview, p.spec.traffic.preview
-    return http_route(
-        p.observed.name,
-        p.observed.namespace,
-        hostnames=p.spec.traffic.hostnames,
-        parents=attach,
-        slots=everybody.slots,
-        groups=groups,
-        stickiness=p.spec.traffic.stickiness or UNASKED,
-        copies=copies_of(status.traffic),
-        preview=Preview(asked.header, previewed) if asked and asked.header and previewed else None,
-    )
-
-
 def _key(manifest: Manifest) -> str:
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
 
@@ -197,7 +163,7 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     selected = {str(s.get("seatrial.dev/revision", "")) for n, s in observed.services.items() if n == observed.name}
     kept = {child_name(observed.name, revision) for revision in serving(status)}
     out = [Ref("PodDisruptionBudget", name) for name in sorted(observed.budgets - kept)]
-    out += _idle_comparers(p, status, named)
+    out += [*_idle_comparers(p, status, named), *routers.leftovers(p, status)]
     for revision in sorted(present - stay):
         name = child_name(observed.name, revision)
         if name in named or revision in selected:

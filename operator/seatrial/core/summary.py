@@ -13,7 +13,7 @@ from seatrial.api.status import (
     Trialled,
 )
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
-from seatrial.core import assemble, conditions, probation, sharing, voyage, waiting, windows
+from seatrial.core import assemble, conditions, probation, routers, sharing, voyage, waiting, windows
 from seatrial.core.conditions import Claim
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest, percent, weight_of
@@ -39,7 +39,7 @@ def summarise(p: Pass, status: Status) -> Status:
             "weight": weight,
             "step": step,
             "kept": (probation.told(p, status) or sharing.told(p, status))[:1024],
-            "url": f"http://{p.spec.traffic.hostnames[0]}",
+            "url": routers.of(p).url(p),
             "revisions": _revisions(p, status),
             "selector": _selector(p, live),
             "replicas": sum(w.present for r in live if (w := p.workload(r)) is not None),
@@ -123,7 +123,7 @@ def _on_trial(p: Pass, status: Status) -> str:
         need = max(1, voyage.pods_asked(p, status, rollout))
         return f"revision {rollout.revision} gets ready: {p.ready(rollout.revision)} of {need} pods"
     if rollout.confirmed_at is None:
-        return f"revision {rollout.revision} goes to {voyage.leg(p, rollout).told()}"
+        return f"revision {rollout.revision} goes to {voyage.told(p, voyage.leg(p, rollout))}"
     return voyage.verdicts(status)
 
 
