@@ -116,10 +116,10 @@ def run(seed: int, seconds: float, *, say: Callable[[str], None] = print) -> boo
                 say(f"VIOLATION {violation}\n")
             if not full and soak.matrix.met == len(soak.matrix.courses):
                 full = True
-                say(f"every possible pair was met after {time.monotonic() - begun:.0f} s")
+                say(f"every possible pair was met after {time.monotonic() - begun:.0f} s, {_cpu()}")
             if time.monotonic() - said >= SAY_EVERY:
                 said = time.monotonic()
-                say(f"{said - begun:.0f} s, {_memory()} MB, {soak.figures}")
+                say(f"{said - begun:.0f} s, {_cpu()}, {_memory()} MB, {soak.figures}")
     except KeyboardInterrupt:
         say(f"stopped after {time.monotonic() - begun:.0f} s")
     say(soak.matrix.table())
@@ -127,6 +127,10 @@ def run(seed: int, seconds: float, *, say: Callable[[str], None] = print) -> boo
         say(f"never met: {fault} at {transition}")
     say(soak.figures)
     return soak.good
+
+
+def _cpu() -> str:
+    return f"{time.process_time():.0f} s of CPU"
 
 
 def _memory() -> int:

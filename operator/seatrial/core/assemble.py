@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from seatrial.api.spec import ParentRef
@@ -155,9 +154,7 @@ def _record(p: Pass, revision: str, deployment: Manifest) -> Manifest:
 
 
 def _sized(deployment: Manifest, replicas: int) -> Manifest:
-    out = copy.deepcopy(deployment)
-    out["spec"]["replicas"] = replicas
-    return out
+    return {**deployment, "spec": {**deployment["spec"], "replicas": replicas}}
 
 
 def _route(p: Pass, status: Status) -> Manifest | None:
