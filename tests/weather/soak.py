@@ -104,7 +104,11 @@ class Soak:
         return not self.violations and self.matrix.met == len(self.matrix.courses)
 
 
-def run(seed: int, seconds: float, *, say: Callable[[str], None] = print) -> bool:
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+def run(seed: int, seconds: float, *, say: Callable[[str], None] = _print) -> bool:
     """Sail until the time is over, or somebody presses Ctrl-C; whether all was well and nothing is missing."""
     begun = said = time.monotonic()
     soak, full = Soak(seed), False

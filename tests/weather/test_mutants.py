@@ -84,5 +84,5 @@ def a_lost_status_is_not_looked_after(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_planted_bug_is_reported(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    with pytest.raises(Violation, match=r"again: .* --voyage"):
+    with pytest.raises(Violation, match="again: "):
         sail_on()

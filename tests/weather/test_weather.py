@@ -15,7 +15,7 @@ from tests.weather.soak import Soak, run
 from tests.weather.strategies import STRATEGIES
 from tests.weather.voyage import Heading, charted, voyage
 
-VOYAGES = 20 if QUICK else 160
+VOYAGES = 20 if QUICK else 100
 
 
 @pytest.mark.parametrize("errand", ERRANDS, ids=lambda errand: errand.name)

@@ -342,9 +342,12 @@ class Voyage:
         where = "".join(traceback.format_exception(error)[-3:])
         tail = "\n".join(f"    {line}" for line in self.world.story[-25:])
         what = str(error) or type(error).__name__
+        name, again = f"voyage {self.number}", f"-m tests.weather --voyage {self.number}"
+        if self.calm:
+            name, again = "in calm water", f"-m pytest tests/weather -k 'calm_water and {self.errand.name}'"
         return (
-            f"voyage {self.number} ({self.strategy}, {self.errand.name}): {what}\n{tail}\n{where}"
-            f"again: PYTHONPATH=operator .venv/bin/python -m tests.weather --voyage {self.number}"
+            f"{name} ({self.strategy}, {self.errand.name}): {what}\n{tail}\n{where}"
+            f"again: PYTHONPATH=operator .venv/bin/python {again}"
         )
 
 
@@ -394,9 +397,9 @@ class Chart:
 
 @cache
 def charted(strategy: str, errand: Errand) -> Chart:
-    """The undisturbed run of an errand."""
+    """The undisturbed run of an errand. Raises `Violation`."""
     calm = Voyage(0, strategy, errand)
-    calm._sail()
+    calm.sail()
     assert calm.charted_end is not None
     lacks = {
         (name, fault.name): calm.log.lacks.get((name, fault.name), UNWRITTEN)
