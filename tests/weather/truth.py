@@ -44,6 +44,9 @@ class Truth:
         self._lost = 0
         self._returning_since: datetime | None = None
         self._served: tuple[str, int, int] = ("", -1, 0)
+        self._stored = world.status
+        self._decided: set[str | None] = set()
+        """Which revision was to be stable, in the passes since the status was stored."""
         self._weather, self._weather_since = Weather.FINE, world.now
 
     def begins(self, fault: Fault) -> None:
@@ -67,6 +70,10 @@ class Truth:
 
     def passed(self, world: World, plan: Plan) -> None:
         """A pass has decided."""
+        if world.status is not self._stored:
+            self._stored = world.status
+            self._decided.clear()
+        self._decided.add(plan.status.stable)
         for rule in (self._evidence_was_there, self._a_step_is_not_repeated):
             self.checked += 1
             rule(world, world.status, plan.status)
@@ -149,15 +156,15 @@ class Truth:
 
     def _service_selects_stable(self) -> str:
         service = self.world.objects.get(Ref("Service", NAME))
-        stable, rollout = self.world.status.stable, self.world.status.rollout
+        stable = self.world.status.stable
         if stable is None:
             return ""
         if service is None:
             return f"Service {NAME} is gone"
         selected = service["spec"]["selector"].get(REVISION_LABEL)
-        # The Service is written before the status that tells of it.
-        accepted = rollout is not None and rollout.promoting and selected == rollout.revision
-        return "" if selected == stable or accepted else f"Service {NAME} selects {selected}, stable is {stable}"
+        # The Service is written before the status that tells of it, and that status may be lost.
+        told = selected == stable or selected in self._decided
+        return "" if told else f"Service {NAME} selects {selected}, stable is {stable}"
 
     def _templates_stay(self) -> str:
         for ref, obj in self.world.objects.items():
