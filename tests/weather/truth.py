@@ -72,7 +72,8 @@ class Truth:
         """A pass has decided."""
         if world.status is not self._stored:
             self._stored = world.status
-            self._decided.clear()
+            if world.status.phase is not Phase.SUSPENDED:  # whoever suspends between the two stops us there
+                self._decided.clear()
         self._decided.add(plan.status.stable)
         for rule in (self._evidence_was_there, self._a_step_is_not_repeated):
             self.checked += 1
