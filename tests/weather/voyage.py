@@ -112,7 +112,7 @@ class Voyage:
         self.target = target
         self.calm = target is None
         self.foul = False
-        """Faults may begin."""
+        """Faults may begin, or in calm water could: the errand is under way."""
         self.log = Log()
         self.random = Random(number)
         spec = STRATEGIES[strategy]()
@@ -216,7 +216,7 @@ class Voyage:
             self._now = transition(world.status, plan.status)
             self._armed = self._aim(self._now) if self._now is not None else None
             self._before = world.status
-        if self._now is None:
+        if self._now is None or not self.foul:
             return
         if moment is Moment.STORED:
             self.log.seen[self._now] += 1
