@@ -202,8 +202,9 @@ def test_copies_count_once_every_living_proxy_was_scraped_after_the_change(
     assert isinstance(one, Counters)
     assert isinstance(two, Counters)
     stable = envoy(0, [(-5, 0, 0), (0, 100, 0), (5, 200, 0), (10, 300, 0), (14, 400, 0)])
-    where = {"candidate": Arm(CANDIDATE, "b", copied=True), "confirmed_at": at(11)}
-    folded = fold(begun(), both(Counters((*one.series, *two.series)), stable), **where)
+    here = Arm(CANDIDATE, "b", copied=True)
+    answers = both(Counters((*one.series, *two.series)), stable)
+    folded = fold(begun(), answers, candidate=here, confirmed_at=at(11))
     assert folded.through == at(15)
     assert folded.trial is None if counted is None else folded.trial == arms(counted, (0, 100))
 

@@ -927,6 +927,7 @@ class World:
     def hand_delete(self, ref: Ref) -> None:
         """Somebody deletes one of our objects."""
         self.objects.pop(ref, None)
+        self._seen = None  # a watch tells of it, even where all looks as it did before the object was made
         self.tell(f"somebody deletes {ref}")
 
 

@@ -34,6 +34,8 @@ class Cost(Flag):
     """Objects may end in another form than in an undisturbed run: another size, another version's work."""
     OURS = auto()
     """Objects of ours are not as we wrote them, until they are put back."""
+    LATE = auto()
+    """What was decided is written late, after the status that tells of it: until then objects are as before."""
 
 
 @dataclass(frozen=True)
@@ -392,9 +394,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("API 409 at a write", conflict, WRITE),
     Fault("API 409 at the status", conflict, APPLIED),
     Fault("API 429 at a write", busy, WRITE),
-    Fault("API 500 at a write", write_fails, WRITE),
+    Fault("API 500 at a write", write_fails, WRITE, cost=Cost.LATE),
     Fault("API 500 at the status", conflict, APPLIED),
-    Fault("API hangs at a write, which is carried out", write_is_lost, WRITE),
+    Fault("API hangs at a write, which is carried out", write_is_lost, WRITE, cost=Cost.LATE),
     Fault("API hangs at the status", busy, APPLIED),
     Fault("gateway controller down for 1 min", gateway_down, EITHER, 60, gateway_up),
     Fault("gateway controller down for 5 min", gateway_down, EITHER, 300, gateway_up),

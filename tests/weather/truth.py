@@ -6,7 +6,7 @@ address answer, has the evidence been there, has a request been lost that need n
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from seatrial.api.status import PARTS, Phase, Status
 from seatrial.build.names import REVISION_LABEL
@@ -40,7 +40,7 @@ class Truth:
         self.in_force: list[Fault] = []
         self.checked = 0
         self._broken_since: datetime | None = None
-        self._losing_until = world.now
+        self._losing_until = self._late_until = world.now
         self._lost = 0
         self._returning_since: datetime | None = None
         self._served: tuple[str, int, int] = ("", -1, 0)
@@ -55,6 +55,8 @@ class Truth:
         self.in_force.append(fault)
         if fault.cost & Cost.REQUESTS:
             self._losing_until = self.world.now
+        if fault.cost & Cost.LATE:
+            self._late_until = self.world.now + timedelta(seconds=REPAIR)
 
     def ends(self, fault: Fault) -> None:
         """A fault is over."""
@@ -129,7 +131,7 @@ class Truth:
         if not broken:
             self._broken_since = None
             return
-        assert self.cost & Cost.OURS, broken
+        assert self.cost & Cost.OURS or self.world.now < self._late_until, broken
         # Whoever is suspended, away or without an API server repairs nothing; the time counts from when it can.
         if self._broken_since is None or self.calm == 0.0:
             self._broken_since = self.world.now

@@ -272,6 +272,8 @@ class Voyage:
         status = world.status
         if self._ends or status.rollout is not None or status.observed_generation != world.generation:
             return False
+        if self._forgotten():
+            return True
         ended = {
             Phase.STABLE: status.stable == world.wanted,
             Phase.ROLLED_BACK: status.rejected is not None and status.rejected.revision == world.wanted,
@@ -283,6 +285,16 @@ class Voyage:
         if status.stable is None:
             return not held
         return held == [status.stable] and world.weight(status.stable) == PARTS and world.quiet
+
+    def _forgotten(self) -> bool:
+        """A wiped status forgets that what has the traffic failed its probation: it is taken for stable.
+
+        Its pods crash for ever, so the revision before, which has pods, never leaves the route for it.
+        """
+        world, status = self.world, self.world.status
+        lost = self.errand.loses and bool(self.truth.cost & Cost.OUTCOME)
+        crashed = status.stable is not None and world.ready(status.stable) == 0
+        return lost and crashed and status.phase is Phase.ROLLING_BACK and status.rollout is None
 
     def _end(self) -> End:
         self._pass_time(60)
@@ -312,7 +324,7 @@ class Voyage:
         cost = self.truth.cost
         # Whether a pod crashes before or after its acceptance is a matter of seconds, and every fault costs some.
         if cost & Cost.OUTCOME or self.errand.loses:
-            assert end.phase in (Phase.STABLE, Phase.ROLLED_BACK, Phase.FAILED)
+            assert end.phase in (Phase.STABLE, Phase.ROLLED_BACK, Phase.FAILED) or self._forgotten()
             return
         if cost & Cost.TRIAL and end.phase in (Phase.ROLLED_BACK, Phase.FAILED):
             return
