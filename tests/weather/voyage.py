@@ -356,7 +356,8 @@ class Voyage:
         what = str(error) or type(error).__name__
         name, again = f"voyage {self.number}", f"-m tests.weather --voyage {self.number}"
         if self.calm:
-            name, again = "in calm water", f"-m pytest tests/weather -k 'calm_water and {self.errand.name}'"
+            test = f"test_calm_water[{self.strategy}-{self.errand.name}]"
+            name, again = "in calm water", f"-m pytest 'tests/weather/test_weather.py::{test}'"
         return (
             f"{name} ({self.strategy}, {self.errand.name}): {what}\n{tail}\n{where}"
             f"again: PYTHONPATH=operator .venv/bin/python {again}"
