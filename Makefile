@@ -33,7 +33,7 @@ test: lint ## Everything: check, a real API server, a real cluster (minutes; the
 	$(SAY) 'all tests: without a cluster, then a real API server, then a local cluster'
 	@$(BIN)/pytest $(ARGS)
 
-# How long the soak sails, and the first of its voyages.
+# How long the soak sails, and what its voyages are drawn from.
 DURATION ?= 1h
 SEED ?= 7
 

@@ -187,6 +187,28 @@ def test_an_unknown_past_of_one_proxy_moves_the_beginning_of_both_arms() -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("other", "counted"),
+    [
+        ((-6, -1, 4, 9), None),  # its next scrape may still show errors of the revision before
+        ((-36, -31, -26, -21), (1, 10)),  # it is gone, and nothing more will come of it
+    ],
+)
+def test_copies_count_once_every_living_proxy_was_scraped_after_the_change(
+    other: tuple[int, ...], counted: tuple[int, int] | None
+) -> None:
+    one = envoy(1, [(-2, 0, 0), (3, 10, 10), (8, 20, 20), (12, 30, 25), (14, 39, 26)])
+    two = envoy(1, [(t, 100, 100) for t in other], instance="two:19001")
+    assert isinstance(one, Counters)
+    assert isinstance(two, Counters)
+    stable = envoy(0, [(-5, 0, 0), (0, 100, 0), (5, 200, 0), (10, 300, 0), (14, 400, 0)])
+    here = Arm(CANDIDATE, "b", copied=True)
+    answers = both(Counters((*one.series, *two.series)), stable)
+    folded = fold(begun(), answers, candidate=here, confirmed_at=at(11))
+    assert folded.through == at(15)
+    assert folded.trial is None if counted is None else folded.trial == arms(counted, (0, 100))
+
+
 def test_a_candidates_pod_that_is_scraped_no_more_leaves_a_caveat() -> None:
     pods = [Pod(f"fraud-{CANDIDATE}-x-{i}", -100, 500, 0.5, 5.0, (), (0, 0), (1.0, 2.0), ()) for i in (0, 1)]
     dumb = replace(pods[1], died=1.0)

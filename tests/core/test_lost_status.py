@@ -109,6 +109,30 @@ def test_errors_of_the_revision_before_are_not_counted_as_the_next_ones() -> Non
     assert world.run(900, until=lambda w: settled(w) and w.status.stable == third), world.status.message
 
 
+@pytest.mark.parametrize("late", range(5))
+def test_copies_of_the_revision_before_are_not_counted_as_the_next_ones(late: int) -> None:
+    """A first look that ends before the first scrape of the new copies counts nothing, and nor does what it leaves.
+
+    While the gateway takes no route, copies go on to the revision before: its last errors show in that scrape.
+    """
+    strategy = {
+        "stages": [{"shadow": {"percent": 50, "minDuration": "20s"}}, {"blueGreen": {"minDuration": "20s"}}],
+        "probation": {"duration": "0s"},
+    }
+    analysis = {"interval": "10s", "minSamples": 200}
+    world = World(spec=base_spec(strategy=strategy, analysis=analysis))
+    world.watchers.append(Invariants(lossless=False))
+    assert world.run(60, until=settled)
+    world.run(30)
+    second = world.image("fraud:v2", Behaviour(errors=1.0))
+    assert world.run(60, until=lambda w: w.copied[second] > 0)
+    third = world.image("fraud:v3")
+    world.gateway_up = False
+    world.run(60 + late)
+    world.gateway_up = True
+    assert world.run(300, until=lambda w: settled(w) and w.status.stable == third), world.status.message
+
+
 def test_steps_edited_as_the_candidate_enters_do_not_hold_it_at_one_part() -> None:
     world = serving()
     new = world.image("fraud:v2")

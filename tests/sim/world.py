@@ -312,6 +312,8 @@ class World:
         self._carry = 0.0
         self._seen: object = None
         self._templates: dict[str, str] = {}
+        self._fingerprints: dict[str, str] = {}
+        self._answering: dict[str, list[SimPod]] = {}
         self._tallies: dict[str, list[int]] = {}
         self._parsed: tuple[Manifest, Status] | None = None
 
@@ -388,7 +390,9 @@ class World:
         return sum(ref["weight"] for ref in refs if ref["name"] == child_name(NAME, name))
 
     def behaviour(self, image: str) -> Behaviour:
-        return self.behaviours.setdefault(image, Behaviour())
+        if image not in self.behaviours:
+            self.behaviours[image] = Behaviour()
+        return self.behaviours[image]
 
     def ready(self, name: str) -> int:
         return sum(
@@ -501,6 +505,13 @@ class World:
             self._templates[version] = fingerprint({"kind": "x", "spec": deployment["spec"]["template"]})[:8]
         return self._templates[version]
 
+    def fingerprint(self, obj: Manifest) -> str:
+        """The fingerprint of an object in the cluster, by its resourceVersion."""
+        version = obj["metadata"]["resourceVersion"]
+        if version not in self._fingerprints:
+            self._fingerprints[version] = fingerprint(obj)
+        return self._fingerprints[version]
+
     def kill_pods(self, name: str) -> None:
         """All pods of a revision die at once and are made anew."""
         self.pods = [pod for pod in self.pods if pod.revision != name]
@@ -558,6 +569,7 @@ class World:
         self.open = self.open or all(proxy is not None for proxy in self.proxies)
         if not self.open and not self.by_pods:
             return
+        self._answering.clear()  # nobody comes or goes while these requests are sent
         self._carry += self.rate * seconds
         count = int(self._carry)
         self._carry -= count
@@ -630,14 +642,16 @@ class World:
                     self.counters[key] = self.counters.get(key, 0) + number
 
     def _behind(self, service: str) -> list[SimPod]:
-        selector = self.objects.get(Ref("Service", service), {}).get("spec", {}).get("selector")
-        return [
-            pod
-            for pod in self.pods
-            if selector is not None
-            and pod.revision == selector.get(REVISION_LABEL)
-            and pod.answers(self.now, self.behaviour(pod.image))
-        ]
+        if service not in self._answering:
+            selector = self.objects.get(Ref("Service", service), {}).get("spec", {}).get("selector")
+            self._answering[service] = [
+                pod
+                for pod in self.pods
+                if selector is not None
+                and pod.revision == selector.get(REVISION_LABEL)
+                and pod.answers(self.now, self.behaviour(pod.image))
+            ]
+        return self._answering[service]
 
     def _backend(self, position: int, service: str, count: int, rule: int = 0) -> None:
         cluster = f"{ROUTE}/rule/{rule}/backend/{position}"
@@ -751,7 +765,7 @@ class World:
         edited = tuple(
             ref
             for ref, obj in self.objects.items()
-            if str(ref) in written and written[str(ref)].live != fingerprint(obj)
+            if str(ref) in written and written[str(ref)].live != self.fingerprint(obj)
         )
         route = None
         if spec is not None:
@@ -904,7 +918,7 @@ class World:
             if lost is not None:
                 raise lost
             written[str(ref)] = page.written[str(ref)] = Written(
-                ref=str(ref), intent=intent, live=fingerprint(self.objects[ref])
+                ref=str(ref), intent=intent, live=self.fingerprint(self.objects[ref])
             )
 
         for manifest in decided.apply:
@@ -912,7 +926,7 @@ class World:
             wanted = owned(manifest, owner_reference(NAME, uid))
             live, entry, intent = self.objects.get(ref), written.get(str(ref)), fingerprint(wanted)
             try:
-                if live is None or entry is None or entry.intent != intent or entry.live != fingerprint(live):
+                if live is None or entry is None or entry.intent != intent or entry.live != self.fingerprint(live):
                     put(ref, wanted, intent)
                     changed = True
                 elif ref.kind == "Deployment" and live["spec"]["replicas"] != wanted["spec"]["replicas"]:
@@ -961,6 +975,7 @@ class World:
     def hand_delete(self, ref: Ref) -> None:
         """Somebody deletes one of our objects."""
         self.objects.pop(ref, None)
+        self._seen = None  # a watch tells of it, even where all looks as it did before the object was made
         self.tell(f"somebody deletes {ref}")
 
 

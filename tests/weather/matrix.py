@@ -3,77 +3,111 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tests.weather.faults import FAULTS, Fault
+from tests.weather.faults import FAULTS
 from tests.weather.voyage import Cell, Chart
 
 
 @dataclass(frozen=True)
 class Impossible:
-    """Faults that cannot hit a transition, and why."""
+    """What is never there at some transitions, in no errand: a fault that needs it cannot begin."""
 
-    fault: Callable[[Fault], bool]
-    transition: Callable[[str], bool]
+    transitions: tuple[str, ...]
+    lack: tuple[str, ...]
     reason: str
 
 
-def _about(*words: str) -> Callable[[Fault], bool]:
-    return lambda fault: any(fault.name.startswith(word) or word in fault.name for word in words)
-
-
-def _starts(*words: str) -> Callable[[str], bool]:
-    return lambda transition: transition.startswith(words)
-
-
-def _ends(*words: str) -> Callable[[str], bool]:
-    return lambda transition: transition.endswith(words)
-
+_STABLE = ("a ControllerRevision of stable", "a Deployment of stable", "a Service of stable", "a pod of stable")
+_CANDIDATE = (
+    "a ControllerRevision of candidate",
+    "a Deployment of candidate",
+    "a Service of candidate",
+    "a pod of candidate",
+)
 
 IMPOSSIBLE: tuple[Impossible, ...] = (
-    Impossible(_about("stable:", "a stable pod", "all stable pods"), _starts("Pending"), "nothing serves yet"),
+    Impossible(
+        ("Pending → Preparing", "Preparing → Failed"),
+        (*_STABLE, "a Service of model", "a HTTPRoute of model"),
+        "nothing serves yet",
+    ),
+    Impossible(("Pending → Preparing",), ("a pod", "a pod of candidate"), "the first pods start after this pass"),
+    Impossible(("Stable → Preparing",), ("a pod of candidate",), "the candidate's pods start after this pass"),
+    Impossible(("Probation → Stable", "RollingBack → Stable"), _CANDIDATE, "there is no candidate any more"),
+    Impossible(
+        ("Parked → Preparing",),
+        ("a pod", "a pod of stable", "a pod of candidate"),
+        "the pods of a parked model start after this pass",
+    ),
+    Impossible(
+        ("Parked → Canary", "Parked → Shadow"),
+        ("a pod of stable",),
+        "stable's pods start after this pass",
+    ),
+    Impossible(
+        ("Canary → Suspended", "BlueGreen → Suspended"),
+        ("a write",),
+        "nothing is written while suspended",
+    ),
+    Impossible(
+        ("Suspended → Canary", "Suspended → BlueGreen"),
+        ("a write",),
+        "nobody touched what was written before",
+    ),
 )
-"""What is impossible everywhere else, such as a write that fails where nothing is written, is read off calm runs."""
+"""Held against what calm runs find, in both directions, by `test_what_is_impossible_is_declared`."""
 
 
 class Matrix:
-    """Hits, and what is still missing."""
+    """Hits, and what is still missing. `charts` are of all courses, by their index."""
 
-    def __init__(self, charts: Iterable[Chart]) -> None:
-        charts = list(charts)
-        self.transitions = tuple(dict.fromkeys(name for chart in charts for name in chart.transitions))
+    def __init__(self, charts: Mapping[int, Chart]) -> None:
+        self.charts = charts
+        self.transitions = tuple(dict.fromkeys(name for chart in charts.values() for name in chart.transitions))
         """Every transition of an undisturbed run: a phase that a new strategy brings is among them by itself."""
-        self.writing = frozenset(name for chart in charts for name in chart.writing)
+        self.courses: dict[Cell, list[int]] = {}
+        """Every possible pair, and on which courses it is possible."""
+        self.lacks: dict[Cell, set[str]] = {}
+        """What pairs lack that are not possible on some course."""
         self.hits: Counter[Cell] = Counter()
+        for index, chart in charts.items():
+            for cell, lacking in chart.lacks.items():
+                if lacking:
+                    self.lacks.setdefault(cell, set()).add(lacking)
+                else:
+                    self.courses.setdefault(cell, []).append(index)
 
-    def why_not(self, transition: str, fault: Fault) -> str:
-        """Why a pair cannot be, or an empty text."""
-        if fault.writes and transition not in self.writing:
-            return "nothing is written there"
-        for entry in IMPOSSIBLE:
-            if entry.fault(fault) and entry.transition(transition):
-                return entry.reason
-        return ""
+    def never(self) -> set[tuple[str, str]]:
+        """What is never there, and at which transition."""
+        return {(lacking, cell[0]) for cell, all_ in self.lacks.items() if cell not in self.courses for lacking in all_}
 
     def zeros(self) -> Iterator[Cell]:
         """Possible pairs that never were."""
-        for transition in self.transitions:
-            for fault in FAULTS:
-                if not self.hits[transition, fault.name] and not self.why_not(transition, fault):
-                    yield transition, fault.name
+        return (cell for cell in self.courses if not self.hits[cell])
+
+    @property
+    def met(self) -> int:
+        """How many of the possible pairs were met."""
+        return sum(1 for cell in self.courses if self.hits[cell])
 
     def table(self) -> str:
         """Faults down, transitions across; `-` where a pair cannot be, and the reasons below."""
-        seen = [*self.transitions, *sorted({name for name, _ in self.hits} - set(self.transitions))]
+        foul = sorted({name for name, _ in self.hits} - set(self.transitions))
         wide = max(len(fault.name) for fault in FAULTS)
-        lines = [f"{index:>3}  {name}" for index, name in enumerate(seen, 1)]
-        lines += ["", " " * wide + "".join(f"{index:>5}" for index in range(1, len(seen) + 1))]
+        lines = [f"{index:>3}  {name}" for index, name in enumerate(self.transitions, 1)]
+        lines += ["", " " * wide + "".join(f"{index:>5}" for index in range(1, len(self.transitions) + 1))]
         for fault in FAULTS:
             row = ""
-            for name in seen:
-                count = self.hits[name, fault.name]
-                row += f"{count if count or not self.why_not(name, fault) else '-':>5}"
+            for name in self.transitions:
+                cell = (name, fault.name)
+                row += f"{self.hits[cell] or ('0' if cell in self.courses else '-'):>5}"
             lines.append(f"{fault.name:<{wide}}{row}")
-        reasons = {self.why_not(name, fault) for name in self.transitions for fault in FAULTS} - {""}
-        return "\n".join([*lines, *(f"  - {reason}" for reason in sorted(reasons))])
+        lines.append("")
+        for entry in IMPOSSIBLE:
+            lines.append(f"  - at {', '.join(entry.transitions)}: no {', no '.join(entry.lack)}: {entry.reason}")
+        for name in foul:
+            hits = sum(count for (where, _), count in self.hits.items() if where == name)
+            lines.append(f"  in foul weather only: {name}, hit {hits} times")
+        return "\n".join(lines)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any
 
 import pytest
 
 from seatrial.api.status import CheckStatus, Outcome
 from seatrial.core import checks, plan, traffic
-from tests.weather.errands import ERRANDS
-from tests.weather.voyage import BASE, Violation, voyage
+from tests.weather.voyage import BASE, Violation, charted, voyage
+
+VOYAGES = 960
 
 
-def sail_on(voyages: int) -> None:
-    for number in range(voyages):
-        voyage(7 * BASE + number).sail()
+@pytest.fixture(autouse=True)
+def _own_charts() -> Iterator[None]:
+    """Nobody else is to be held against the charts of a planner with a bug."""
+    charted.cache_clear()
+    yield
+    charted.cache_clear()
+
+
+def sail_on() -> None:
+    random = Random(7)
+    for _ in range(VOYAGES):
+        voyage(random.randrange(BASE)).sail()
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -73,5 +84,5 @@ def a_lost_status_is_not_looked_after(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_planted_bug_is_reported(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    with pytest.raises(Violation, match=r"again: .* --voyage"):
-        sail_on(40 * len(ERRANDS))
+    with pytest.raises(Violation, match="again: "):
+        sail_on()

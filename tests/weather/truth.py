@@ -6,7 +6,7 @@ address answer, has the evidence been there, has a request been lost that need n
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from seatrial.api.status import PARTS, Phase, Status
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
@@ -40,10 +40,13 @@ class Truth:
         self.in_force: list[Fault] = []
         self.checked = 0
         self._broken_since: datetime | None = None
-        self._losing_until = world.now
+        self._losing_until = self._late_until = world.now
         self._lost = 0
         self._returning_since: datetime | None = None
         self._served: tuple[str, int, int] = ("", -1, 0)
+        self._stored = world.status
+        self._decided: set[str | None] = set()
+        """Which revision was to be stable, in the passes since the status was stored."""
         self._weather, self._weather_since = Weather.FINE, world.now
 
     def begins(self, fault: Fault) -> None:
@@ -52,6 +55,8 @@ class Truth:
         self.in_force.append(fault)
         if self._cost(fault) & Cost.REQUESTS:
             self._losing_until = self.world.now
+        if fault.cost & Cost.LATE:
+            self._late_until = self.world.now + timedelta(seconds=REPAIR)
 
     def _cost(self, fault: Fault) -> Cost:
         return fault.cost | fault.by_pods if self.world.by_pods else fault.cost
@@ -70,6 +75,11 @@ class Truth:
 
     def passed(self, world: World, plan: Plan) -> None:
         """A pass has decided."""
+        if world.status is not self._stored:
+            self._stored = world.status
+            if world.status.phase is not Phase.SUSPENDED:  # whoever suspends between the two stops us there
+                self._decided.clear()
+        self._decided.add(plan.status.stable)
         for rule in (self._evidence_was_there, self._a_step_is_not_repeated):
             self.checked += 1
             rule(world, world.status, plan.status)
@@ -125,7 +135,7 @@ class Truth:
         if not broken:
             self._broken_since = None
             return
-        assert self.cost & Cost.OURS, broken
+        assert self.cost & Cost.OURS or self.world.now < self._late_until, broken
         # Whoever is suspended, away or without an API server repairs nothing; the time counts from when it can.
         if self._broken_since is None or self.calm == 0.0:
             self._broken_since = self.world.now
@@ -153,15 +163,15 @@ class Truth:
 
     def _service_selects_stable(self) -> str:
         service = self.world.objects.get(Ref("Service", NAME))
-        stable, rollout = self.world.status.stable, self.world.status.rollout
+        stable = self.world.status.stable
         if stable is None:
             return ""
         if service is None:
             return f"Service {NAME} is gone"
         selected = service["spec"]["selector"].get(REVISION_LABEL)
-        # The Service is written before the status that tells of it.
-        accepted = rollout is not None and rollout.promoting and selected == rollout.revision
-        return "" if selected == stable or accepted else f"Service {NAME} selects {selected}, stable is {stable}"
+        # The Service is written before the status that tells of it, and that status may be lost.
+        told = selected == stable or selected in self._decided
+        return "" if told else f"Service {NAME} selects {selected}, stable is {stable}"
 
     def _service_selects_who_serves(self) -> str:
         """Where pods are weights: a revision that is there, or all of the model's."""

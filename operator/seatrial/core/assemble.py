@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from seatrial.api.status import Status
@@ -144,9 +143,7 @@ def _record(p: Pass, revision: str, deployment: Manifest) -> Manifest:
 
 
 def _sized(deployment: Manifest, replicas: int) -> Manifest:
-    out = copy.deepcopy(deployment)
-    out["spec"]["replicas"] = replicas
-    return out
+    return {**deployment, "spec": {**deployment["spec"], "replicas": replicas}}
 
 
 def _key(manifest: Manifest) -> str:

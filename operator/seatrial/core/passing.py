@@ -52,16 +52,16 @@ class Pass:
     notes: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     wakes: list[timedelta] = field(default_factory=list)
+    legs: tuple[Leg, ...] = field(init=False)
+    """The steps of all stages."""
+
+    def __post_init__(self) -> None:
+        self.legs = legs(self.spec.strategy)
 
     @property
     def replicas(self) -> int:
         """Pods of a full-size revision."""
         return self.spec.replicas
-
-    @property
-    def legs(self) -> tuple[Leg, ...]:
-        """The steps of all stages."""
-        return legs(self.spec.strategy)
 
     def workload(self, revision: str | None) -> Workload | None:
         """A revision's Deployment and pods, if there are any."""

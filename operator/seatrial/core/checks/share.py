@@ -308,7 +308,10 @@ def fold(
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(_countable_from(sample, start, end, since) for sample in samples)
     if stored.trial is None and preset.source is MetricSource.GATEWAY:
-        start = max(start, _own_from(samples[0], start, situation))
+        own = _own_from(samples[0], start, end, situation)
+        if own is None:
+            return stored.model_copy(update={"through": milliseconds(situation.now)})
+        start = max(start, own)
     tallies: dict[str, Tally] = {}
     for sample in samples:
         tally = _tally(check, sample, start, end, since)
@@ -404,11 +407,11 @@ def _countable_from(sample: _Sample, start: float, end: float, since: float) -> 
     return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, _born(sample.arm), since=since)
 
 
-def _own_from(sample: _Sample, start: float, situation: Situation) -> float:
-    """The first instant from which a slot's counters count the candidate alone.
+def _own_from(sample: _Sample, start: float, end: float, situation: Situation) -> float | None:
+    """The first instant from which a slot's counters count the candidate alone; None while it is still to come.
 
     The gateway counts by slot, and the revision before had the same one. A last scrape from before its traffic
-    ended would have its errors counted as the candidate's.
+    ended would have its errors counted as the candidate's, in this look or in the next one.
     """
     if sample.arm.copied and situation.confirmed_at is not None:
         # Copies have no drain: one revision's end where the next one's begin.
@@ -420,8 +423,13 @@ def _own_from(sample: _Sample, start: float, situation: Situation) -> float:
     out = start
     for target, times in sample.seen.times.items():
         last = sample.seen.last(target, start)
-        if last is not None and start - last > max(0.0, reach):
-            out = max(out, next((t for t in times if t > start), start))
+        if last is None or start - last <= max(0.0, reach):
+            continue
+        first = next((t for t in times if t > start), None)
+        if first is not None:
+            out = max(out, first)
+        elif sample.seen.fresh(target, end):
+            return None
     return out
 
 
