@@ -34,7 +34,12 @@ IMPOSSIBLE: tuple[Impossible, ...] = (
         "nothing serves yet",
     ),
     Impossible(("Pending → Preparing",), ("a pod", "a pod of candidate"), "the first pods start after this pass"),
-    Impossible(("Stable → Preparing",), ("a pod of candidate",), "the candidate's pods start after this pass"),
+    Impossible(
+        ("Stable → Preparing", "RollingBack → Preparing"),
+        ("a pod of candidate",),
+        "the candidate's pods start after this pass",
+    ),
+    Impossible(("RollingBack → Preparing",), ("a HTTPRoute of model",), "only a trial without a gateway goes there"),
     Impossible(("Probation → Stable", "RollingBack → Stable"), _CANDIDATE, "there is no candidate any more"),
     Impossible(
         ("Parked → Preparing",),
