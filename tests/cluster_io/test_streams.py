@@ -43,7 +43,7 @@ async def watching(
     client: Client, namespace: str, attached: Callable[[Any], Any] = lambda _: ()
 ) -> AsyncIterator[tuple[Streams, Wakes]]:
     wakes = Wakes()
-    streams = Streams(client, [namespace], wakes.keys.append, attached, [namespace])
+    streams = Streams(client, [namespace], wakes.keys.append, attached, lambda _: (), [namespace])
     task = asyncio.create_task(streams.run())
     try:
         await asyncio.wait_for(streams.listed(), 10)

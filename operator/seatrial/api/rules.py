@@ -313,6 +313,39 @@ RULES: tuple[Rule, ...] = (
         values={"drain": _quoted("drain")},
     ),
     Rule(
+        name="one-router",
+        at="spec.traffic",
+        blame=".routeRef",
+        cel="!has(self.routeRef) || !has(self.gatewayAPI)",
+        holds=lambda self: "routeRef" not in self or "gatewayAPI" not in self,
+        message=(
+            "gatewayAPI has a route made and routeRef names one that is there, and a model has one way in: remove one "
+            "of the two"
+        ),
+    ),
+    Rule(
+        name="hostnames-of-a-route",
+        at="spec.traffic",
+        blame=".hostnames",
+        cel="has(self.routeRef) != has(self.hostnames)",
+        holds=lambda self: ("routeRef" in self) != ("hostnames" in self),
+        message=(
+            "host names are wanted for a route that is made, and with routeRef they are written in that route: set "
+            "hostnames, or routeRef, and not both"
+        ),
+    ),
+    Rule(
+        name="header-needs-a-rule",
+        at="spec.traffic",
+        blame=".preview.header",
+        cel="!has(self.routeRef) || !has(self.preview) || !has(self.preview.header)",
+        holds=lambda self: "routeRef" not in self or "header" not in self.get("preview", {}),
+        message=(
+            "a preview header needs a rule of its own, and routeRef adds no rule to a route that is not ours: remove "
+            "the header, and use the Service NAME-preview, or a rule of yours that leads to it"
+        ),
+    ),
+    Rule(
         name="parents-apart",
         at="spec.traffic.gatewayAPI",
         blame=".parentRefs",

@@ -122,6 +122,15 @@ class GatewayAPI(Model):
     """The Gateways to attach the route to."""
 
 
+class RouteRef(Model):
+    """A rule of an HTTPRoute that somebody else owns. Its backends are steered, everything else in it is left alone."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The HTTPRoute's name, in this resource's namespace."""
+    rule: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The `name` of the rule in it."""
+
+
 class Preview(Model):
     """An address of the candidate's own: the Service NAME-preview, and a header where one is named.
 
@@ -138,10 +147,12 @@ class Preview(Model):
 class Traffic(Model):
     """Where requests come in."""
 
-    hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=ONCE_EACH)]
-    """The host names under which clients reach the model."""
+    hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=ONCE_EACH)] | None = None
+    """The host names under which clients reach the model; with `routeRef` they are the route's own."""
     gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
     """Gateways to attach to; the installation's default Gateway where left out."""
+    route_ref: RouteRef | None = None
+    """A rule of a route of your own, through which requests come; no route is made then."""
     drain: Duration = timedelta(seconds=30)
     """How long a revision stays after its last confirmed weight, for requests still in flight."""
     preview: Preview | None = None

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.api.spec import ParentRef
+from seatrial.api.spec import ParentRef, RouteRef
 from seatrial.build.names import RESPONSE_HEADER, child_name, comparer_name, labels
+from seatrial.build.rule import Splice
 
 COMPARED = 5
 """Percent of live requests that a comparer may choose from."""
@@ -87,6 +88,17 @@ def http_route(
             "rules": rules,
         },
     }
+
+
+def splice(model: str, ref: RouteRef, *, slots: tuple[Slot, Slot], copies: Copies | None = None) -> Splice:
+    """The same for one rule of a route that is not ours."""
+    mirrors = [] if copies is None else copies.targets(model)
+    return Splice(
+        ref.name,
+        ref.rule,
+        backends=tuple(_backend(model, slot) for slot in slots),
+        copies=tuple(_mirror(name, percent) for name, percent in mirrors),
+    )
 
 
 def _mirror(service: str, percent: int) -> dict[str, Any]:

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.spec import ModelDeploymentSpec, RouteRef
 from seatrial.api.status import Written
 from seatrial.build.fingerprint import fingerprint
-from seatrial.build.names import COMMANDS, MODEL_LABEL, SPEC_BY, child_name, owner_reference
+from seatrial.build.names import COMMANDS, FINALIZER, MODEL_LABEL, SPEC_BY, child_name, owner_reference
 from seatrial.build.overlay import owned, replacement
 from seatrial.build.revision import revision
+from seatrial.build.rule import stands
 from seatrial.cluster.client import Client
 from seatrial.cluster.errors import ApiError, NotFound
 from seatrial.cluster.index import Index, Key
@@ -38,11 +39,13 @@ from seatrial.cluster.parse import (
     parse_route,
     parse_spec,
     parse_status,
+    parse_team_route,
     parse_workload,
     time_of,
 )
 from seatrial.cluster.together import together
-from seatrial.core.state import Installation, Manifest, Observed, Record, Ref
+from seatrial.core.borrowed import in_force
+from seatrial.core.state import Installation, Manifest, Observed, Record, Ref, Route, Rule
 
 NO_GATEWAY_API = (
     "the Gateway API is not installed in this cluster: install its custom resources and a gateway "
@@ -74,6 +77,8 @@ class View:
     """Every object of ours that exists, as stored."""
     written: Mapping[str, Written] = field(default_factory=dict)
     """Our last writes, by ref."""
+    team: Manifest | None = None
+    """The team's own route that requests come through, as stored."""
     drifted: frozenset[Ref] = frozenset()
     """Objects that differ from what our write came back as, through admission or new defaults alone."""
 
@@ -154,7 +159,13 @@ class Observer:
 
         records = _records(objects)
         edited, drifted = await self._edits(name, uid, objects, written, records)
-        route = objects.get(Ref("HTTPRoute", name))
+        own = objects.get(Ref("HTTPRoute", name))
+        route, rule, route_problem = parse_route(own) if own is not None else None, None, ""
+        team = None
+        if (through := in_force(spec, status, own=own is not None)) is not None:
+            team = await self._client.find(HTTP_ROUTE, namespace, through.name)
+            route, rule, route_problem = _team_route(name, through, team)
+            edited += _rule_edited(name, through, rule, team, written)
         pods = raw.children.get(POD, ())
         workloads = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
         observed = Observed(
@@ -178,7 +189,11 @@ class Observer:
                 if ref.kind == "Service"
             },
             budgets=frozenset(ref.name for ref in objects if ref.kind == "PodDisruptionBudget"),
-            route=parse_route(route) if route is not None else None,
+            route=route,
+            own_route=own is not None,
+            rule=rule,
+            route_problem=route_problem,
+            held=FINALIZER in (metadata.get("finalizers") or ()),
             foreign=tuple(ref for ref in needed if ref in strangers),
             edited=edited,
             rewritten=_rewritten(page, objects),
@@ -188,7 +203,7 @@ class Observer:
                 spec, namespace, HTTP_ROUTE in raw.children, {} if gateways is None else gateways
             ),
         )
-        return View(observed, resource, objects, written, drifted)
+        return View(observed, resource, objects, written, team, drifted)
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -216,6 +231,8 @@ class Observer:
             return ""
         if not served:
             return NO_GATEWAY_API
+        if spec.traffic.route_ref is not None:
+            return ""  # what its Gateways say is in the route's status
         parents = parents_of(spec, namespace, self._installation)
         if not parents:
             return NO_GATEWAY
@@ -274,6 +291,24 @@ class Observer:
         return fingerprint(answer) == fingerprint(live)
 
 
+def _team_route(model: str, ref: RouteRef, found: Manifest | None) -> tuple[Route | None, Rule | None, str]:
+    if found is None:
+        missing = f"HTTPRoute {ref.name} does not exist in this namespace: create it, or name another"
+        return None, None, f"{missing} in spec.traffic.routeRef.name"
+    return parse_team_route(model, found, ref.rule)
+
+
+def _rule_edited(
+    model: str, ref: RouteRef, rule: Rule | None, team: Manifest | None, written: Mapping[str, Written]
+) -> tuple[Ref, ...]:
+    """The rule, where it is not as our last write left it."""
+    this = Ref("HTTPRouteRule", f"{ref.name}/{ref.rule}")
+    entry = written.get(str(this))
+    if entry is None or rule is None or team is None:
+        return ()
+    return () if entry.live == stands(model, team["spec"]["rules"][rule.index]) else (this,)
+
+
 def _sort(children: Mapping[Kind, tuple[Manifest, ...]], uid: str) -> tuple[dict[Ref, Manifest], dict[Ref, Manifest]]:
     """(Ours, somebody else's under our label), pods left out."""
     objects: dict[Ref, Manifest] = {}
@@ -287,7 +322,8 @@ def _sort(children: Mapping[Kind, tuple[Manifest, ...]], uid: str) -> tuple[dict
 
 def _needed(name: str, raw_spec: Mapping[str, object], spec: ModelDeploymentSpec | None) -> tuple[Ref, ...]:
     """Every name that this resource cannot do without."""
-    always = (Ref("Service", name), Ref("HTTPRoute", name))
+    service = Ref("Service", name)
+    always = (service, Ref("HTTPRoute", name)) if spec is None or spec.traffic.route_ref is None else (service,)
     if spec is None:
         return always
     child = child_name(name, revision(raw_spec))

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
+from seatrial.api.base import KIND
 from seatrial.api.spec import ModelDeploymentSpec, ParentRef
 from seatrial.api.status import Status
-from seatrial.build.names import MODEL_LABEL, REVISION_LABEL, child_name
-from seatrial.core.state import Backend, Installation, Manifest, Pod, Record, Route, Workload
+from seatrial.build.names import MANAGER, MODEL_LABEL, REVISION_LABEL, child_name
+from seatrial.build.rule import find, is_taken, names, original, sorted_out
+from seatrial.core.state import Backend, Installation, Manifest, Pod, Record, Route, Rule, Workload
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -214,12 +217,13 @@ def parse_record(manifest: Manifest) -> Record | None:
     )
 
 
-def parse_route(manifest: Manifest) -> Route:
-    """Our HTTPRoute with what its parents say of it."""
+def parse_route(manifest: Manifest, rule: int = 0) -> Route:
+    """An HTTPRoute with what its parents say of it, as far as one of its rules is concerned."""
     metadata, spec = manifest["metadata"], manifest.get("spec") or {}
     generation = int(metadata.get("generation") or 0)
     rules = spec.get("rules") or []
-    backends = (rules[0].get("backendRefs") or []) if rules else []
+    live = rules[rule] if rule < len(rules) else {}
+    backends = live.get("backendRefs") or []
     parents = spec.get("parentRefs") or []
     said = [
         _parent_says(parent, metadata["namespace"], (manifest.get("status") or {}).get("parents") or [], generation)
@@ -232,10 +236,55 @@ def parse_route(manifest: Manifest) -> Route:
         backends=tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in backends),
         services=frozenset(_services(rules)),
         accepted=bool(said) and all(accepted for accepted, _, _ in said),
-        copies=tuple(_copies(rules[0])) if rules else (),
+        copies=tuple(_copies(live)),
         resolved=all(resolved for _, resolved, _ in said),
         problem=refused or unresolved,
+        address=_address(spec, live),
     )
+
+
+def parse_team_route(model: str, manifest: Manifest, name: str) -> tuple[Route | None, Rule | None, str]:
+    """A route that is not ours, by one of its rules; where there is none, a sentence that says why."""
+    metadata, index = manifest["metadata"], find(manifest, name)
+    owner: Mapping[str, Any] = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), {})
+    if owner.get("kind") == KIND:
+        problem = f"HTTPRoute {metadata['name']} is made for ModelDeployment {owner.get('name')}: name a route of yours"
+        return None, None, f"{problem} in spec.traffic.routeRef.name"
+    if index is None:
+        there = ", ".join(names(manifest)) or "none has a name"
+        problem = f"HTTPRoute {metadata['name']} has no rule named {name} (its rules: {there})"
+        return None, None, f"{problem}: set name: {name} in the rule that leads to the model"
+    rule = manifest["spec"]["rules"][index]
+    theirs, ours = sorted_out(model, rule)
+    refs = rule.get("backendRefs") or []
+    return (
+        replace(parse_route(manifest, index), copies=tuple(_copies({"filters": ours}))),
+        Rule(
+            index=index,
+            ahead=len(theirs),
+            taken=is_taken(model, rule) or bool(ours),
+            original=original(rule),
+            counted=any(ref.get("filters") for ref in refs),
+            manager=_last_writer(metadata.get("managedFields") or ()),
+        ),
+        "",
+    )
+
+
+def _last_writer(managed: Iterable[Mapping[str, Any]]) -> str:
+    """Who wrote the rules of a route last, beside us."""
+    writers = [
+        (str(entry.get("time") or ""), str(entry.get("manager") or ""))
+        for entry in managed
+        if "f:rules" in ((entry.get("fieldsV1") or {}).get("f:spec") or {}) and entry.get("manager") != MANAGER
+    ]
+    return max(writers, default=("", ""))[1]
+
+
+def _address(spec: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
+    hosts, matches = spec.get("hostnames") or [], rule.get("matches") or [{}]
+    path = str((matches[0].get("path") or {}).get("value") or "")
+    return f"{hosts[0]}{path.rstrip('/')}" if hosts else ""
 
 
 def _copies(rule: Mapping[str, Any]) -> Iterable[tuple[str, int]]:

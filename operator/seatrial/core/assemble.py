@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 from typing import Any
 
-from seatrial.api.spec import ParentRef
+from seatrial.api.spec import ParentRef, RouteRef
 from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
@@ -13,8 +14,10 @@ from seatrial.build.disruption import disruption_budget
 from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_comparer
 from seatrial.build.record import record
 from seatrial.build.route import Preview, http_route
+from seatrial.build.route import splice as spliced
+from seatrial.build.rule import Splice
 from seatrial.build.service import model_service, preview_service, revision_service
-from seatrial.core import probation, voyage
+from seatrial.core import borrowed, probation, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
 from seatrial.core.traffic import as_backends, copies_of, highest, parts
@@ -157,7 +160,25 @@ def _sized(deployment: Manifest, replicas: int) -> Manifest:
     return out
 
 
+def splice(p: Pass, status: Status) -> Splice | None:
+    """The rule of a team's own route, as it shall be. Not before it is in status what stood there, and we are held."""
+    have = p.observed.status.traffic.borrowed
+    slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
+    now = status.traffic.borrowed
+    if now is not None and now.returning_since is not None:
+        return borrowed.splice_back(p.observed, status)
+    if have is None or now is None or slots is None or not p.observed.held:
+        return None
+    if now.contested or p.observed.conflict or p.observed.rule is None:
+        return None
+    return spliced(
+        p.observed.name, RouteRef(name=now.route, rule=now.rule), slots=slots, copies=copies_of(status.traffic)
+    )
+
+
 def _route(p: Pass, status: Status) -> Manifest | None:
+    if borrowed.in_force(p.spec, status, own=p.observed.own_route) is not None:
+        return None
     slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
     attach = parents(p)
     if slots is None or not attach or p.observed.conflict:
@@ -166,7 +187,7 @@ def _route(p: Pass, status: Status) -> Manifest | None:
     return http_route(
         p.observed.name,
         p.observed.namespace,
-        hostnames=p.spec.traffic.hostnames,
+        hostnames=p.spec.traffic.hostnames or (),
         parents=attach,
         slots=slots,
         copies=copies_of(status.traffic),
@@ -188,6 +209,7 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     selected = {str(s.get("seatrial.dev/revision", "")) for n, s in observed.services.items() if n == observed.name}
     kept = {child_name(observed.name, revision) for revision in serving(status)}
     out = [Ref("PodDisruptionBudget", name) for name in sorted(observed.budgets - kept)]
+    out += _route_before(p, status)
     out += _idle_comparers(p, status, named)
     for revision in sorted(present - stay):
         name = child_name(observed.name, revision)
@@ -197,6 +219,18 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
             continue
         out += [ref for ref in _refs(name) if _exists(p, revision, ref)]
     return tuple(out)
+
+
+def _route_before(p: Pass, status: Status) -> list[Ref]:
+    """Our own route, once a team's rule leads here and nobody can be waiting for an answer through the old one."""
+    accepted = status.traffic.accepted
+    if not p.observed.own_route or status.traffic.borrowed is None or accepted is None or not p.settled:
+        return []
+    left = accepted.since + p.installation.dwell + p.spec.traffic.drain - p.now
+    if left > timedelta(0):
+        p.wake(left)
+        return []
+    return [Ref("HTTPRoute", p.observed.name)]
 
 
 def _idle_comparers(p: Pass, status: Status, named: frozenset[str]) -> list[Ref]:

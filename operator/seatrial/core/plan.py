@@ -27,6 +27,7 @@ from seatrial.build.runtimes import port_of
 from seatrial.core import (
     assemble,
     authority,
+    borrowed,
     capacity,
     clock,
     evidence,
@@ -92,11 +93,11 @@ def ask(observed: Observed, now: datetime, installation: Installation) -> Questi
 
 def plan(observed: Observed, answers: Answers, now: datetime, installation: Installation) -> Plan:
     """Decide. Same inputs, same plan."""
+    if observed.deleting:
+        return borrowed.depart(observed, now, installation)
     p = _begin_pass(observed, answers, now, installation)
     if p is None:
         return _invalid(observed, now)
-    if observed.deleting:
-        return Plan(apply=(), prune=(), status=observed.status)
     status = observed.status
     if p.spec.suspend:
         status = summary.summarise(p, recover(p, status))
@@ -111,6 +112,8 @@ def plan(observed: Observed, answers: Answers, now: datetime, installation: Inst
         events=tuple(p.events),
         notes=tuple(p.notes),
         wake_in=min(p.wakes, default=None),
+        splice=assemble.splice(p, status),
+        hold=status.traffic.borrowed is not None,
     )
 
 
@@ -145,7 +148,7 @@ def _invalid(observed: Observed, now: datetime) -> Plan:
 
 def know_traffic(p: Pass, status: Status) -> Status:
     """Read from the route what the proxies are known to do."""
-    edited = Ref("HTTPRoute", p.observed.name) in p.observed.edited
+    edited = any(ref.kind in ("HTTPRoute", "HTTPRouteRule") for ref in p.observed.edited)
     reading = read(
         p.observed.name,
         status.traffic,
@@ -170,6 +173,9 @@ def know_traffic(p: Pass, status: Status) -> Status:
 def notice_edits(p: Pass, status: Status) -> Status:
     """Hand edits are put back; an edited template of the candidate voids what was learnt from it."""
     for ref in p.observed.edited:
+        if ref.kind == "HTTPRouteRule":
+            status = borrowed.reset(p, status)
+            continue
         p.event("Repaired", f"{ref} was changed by hand or by another controller: put back", "Warning")
         if status.rollout is not None and ref == Ref(
             "Deployment", child_name(p.observed.name, status.rollout.revision)
@@ -197,7 +203,8 @@ def notice_obstacles(p: Pass, status: Status) -> Status:
     comes = status.stable is not None and p.wanted != status.stable
     if comes and voyage.agreements(p) and not p.installation.image:
         p.stalled(status, "NoImage", NO_IMAGE)
-    if not assemble.parents(p):
+    status = borrowed.obstruct(p, status)
+    if p.spec.traffic.route_ref is None and not assemble.parents(p):
         p.stalled(
             status,
             "NoGateway",
@@ -241,9 +248,11 @@ def choose(p: Pass, status: Status) -> Status:
 BEFORE_ANSWERS: tuple[Rule, ...] = (
     recover,
     know_traffic,
+    borrowed.keep,
     notice_edits,
     notice_obstacles,
     people.obey,
+    borrowed.change_router,
     choose,
     probation.choose,
     authority.hold,
@@ -259,7 +268,7 @@ def _may_begin(p: Pass, status: Status) -> bool:
     """Whether a trial of the wanted revision could begin now."""
     if status.rollout is not None or p.wanted == status.stable or p.replicas == 0 or p.stall is not None:
         return False
-    if status.probation is not None:
+    if status.probation is not None or p.returning:
         return False
     return status.rejected is None
 

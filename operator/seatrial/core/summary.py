@@ -39,7 +39,7 @@ def summarise(p: Pass, status: Status) -> Status:
             "weight": weight,
             "step": step,
             "kept": probation.told(p, status)[:1024],
-            "url": f"http://{p.spec.traffic.hostnames[0]}",
+            "url": _url(p, status),
             "revisions": _revisions(p, status),
             "selector": _selector(p, live),
             "replicas": sum(w.present for r in live if (w := p.workload(r)) is not None),
@@ -48,6 +48,14 @@ def summarise(p: Pass, status: Status) -> Status:
     return status.model_copy(
         update={"conditions": conditions.settle(status.conditions, _claims(p, status), p.observed.generation, p.now)}
     )
+
+
+def _url(p: Pass, status: Status) -> str:
+    """Where clients reach the model: the first host name, of the spec or of the team's own route."""
+    if p.spec.traffic.hostnames:
+        return f"http://{p.spec.traffic.hostnames[0]}"
+    route = p.observed.route
+    return f"http://{route.address}"[:512] if route is not None and route.address else status.url
 
 
 def phase(p: Pass, status: Status) -> Phase:
