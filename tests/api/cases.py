@@ -256,6 +256,35 @@ BREAKING = [
         "drain is 1h1ms and a revision may stay for 1h at most after its last traffic: set 1h or less",
     ),
     Case(
+        "one-router",
+        resource(
+            traffic={
+                "gatewayAPI": {"parentRefs": [{"name": "public"}]},
+                "routeRef": {"name": "web", "rule": "score"},
+            }
+        ),
+        "spec.traffic.routeRef",
+        "gatewayAPI has a route made and routeRef names one that is there, and a model has one way in: remove one of "
+        "the two",
+    ),
+    *(
+        Case(
+            "hostnames-of-a-route",
+            resource(traffic=traffic),
+            "spec.traffic.hostnames",
+            "host names are wanted for a route that is made, and with routeRef they are written in that route: set "
+            "hostnames, or routeRef, and not both",
+        )
+        for traffic in ({}, {"hostnames": ["iris.example.com"], "routeRef": {"name": "web", "rule": "score"}})
+    ),
+    Case(
+        "header-needs-a-rule",
+        resource(traffic={"routeRef": {"name": "web", "rule": "score"}, "preview": {"header": "x-preview"}}),
+        "spec.traffic.preview.header",
+        "a preview header needs a rule of its own, and routeRef adds no rule to a route that is not ours: remove the "
+        "header, and use the Service NAME-preview, or a rule of yours that leads to it",
+    ),
+    Case(
         "parents-apart",
         with_traffic(gatewayAPI={"parentRefs": [{"name": "public"}, {"name": "public", "sectionName": "https"}]}),
         "spec.traffic.gatewayAPI.parentRefs",

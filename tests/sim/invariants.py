@@ -8,10 +8,15 @@ from seatrial.core.capacity import needed
 from seatrial.core.state import Manifest, Plan, Ref
 from seatrial.core.traffic import weight_of
 from tests.sim.prometheus import Weather
-from tests.sim.world import NAME, World
+from tests.sim.world import NAME, World, rule_of
 
 
 def route_of(plan: Plan) -> Manifest | None:
+    """The route with live traffic as the plan wants it, whoever owns it."""
+    if plan.splice is not None:
+        rule = {"backendRefs": list(plan.splice.backends or ()), "filters": list(plan.splice.copies)}
+        back = plan.status.traffic.borrowed is None or plan.status.traffic.borrowed.returning_since is not None
+        return None if back else {"spec": {"rules": [rule]}}
     return next((m for m in plan.apply if m["kind"] == "HTTPRoute"), None)
 
 
@@ -37,7 +42,7 @@ class Invariants:
     def __call__(self, world: World, plan: Plan) -> None:
         self.passes += 1
         before, after = world.status, plan.status
-        live, new = world.objects.get(Ref("HTTPRoute", NAME)), route_of(plan)
+        live, new = world.live_route(), route_of(plan)
         if new is not None:
             self._weights_sum(new)
             self._capacity_before_traffic(world, after, live, new)
@@ -128,11 +133,11 @@ class Invariants:
         self.returning[rollout.revision] = weight
 
     def _nothing_referenced_is_removed(self, world: World, plan: Plan) -> None:
-        route = world.objects.get(Ref("HTTPRoute", NAME))
+        route = world.live_route()
         named = set(weights(route))
         for proxy in world.proxies:
             # One that is late may still name it, as long as it sends nothing there.
-            named |= {ref["name"] for ref in proxy["rules"][0]["backendRefs"] if ref["weight"]} if proxy else set()
+            named |= {ref["name"] for ref in rule_of(proxy)["backendRefs"] if ref["weight"]} if proxy else set()
         selected = world.objects.get(Ref("Service", NAME), {}).get("spec", {}).get("selector", {})
         for ref in plan.prune:
             if ref.kind == "PodDisruptionBudget":

@@ -92,7 +92,9 @@ class Index:
         """A sentence about an older resource that owns one of these host names, or the rule, or empty."""
         for other in sorted(self.routed(mine.rule[:2])) if mine.rule is not None else ():
             claim = self.claims[other]
-            if other != key and claim.rule == mine.rule and (claim.created, other) < (mine.created, key):
+            if claim.rule is None or claim.rule != mine.rule or other == key:
+                continue
+            if (claim.created, other) < (mine.created, key):
                 _, route, rule = claim.rule
                 return (
                     f"rule {rule} of HTTPRoute {route} belongs to ModelDeployment "

@@ -95,6 +95,7 @@ def _where_counted(p: Pass, status: Status, have: Borrowed, rule: Rule | None) -
         return status
     status = _with(status, have.model_copy(update={"index": rule.index, "ahead": ahead}))
     if not moved:
+        p.event("RouteTaken", f"{told(have)} leads to this model; before, it led to {backends_told(have.original)}")
         return status
     why = (
         f"{told(have)} is now number {rule.index + 1} of the route, after {ahead} filters of its own: the gateway "
