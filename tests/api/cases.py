@@ -564,6 +564,9 @@ VALID = {
         {"agreement": {"mode": "TopK", "topK": 3, "output": "b"}},
     ),
     "a preview header": with_traffic(preview={"header": "x-preview"}),
+    "behind a rule of a team's own route": resource(
+        traffic={"routeRef": {"name": "web", "rule": "score"}, "preview": {}}
+    ),
     "another server with its port": resource(runtime="Custom", model=None, port=1),
     "no server named, with a port": resource(runtime=None, model=None, port=65535),
     "parked and suspended": resource(replicas=0, suspend=True),

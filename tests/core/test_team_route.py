@@ -247,6 +247,15 @@ def test_a_lost_status_leads_the_rule_back_to_stable() -> None:
     assert [ref["name"] for ref in rule(world)["backendRefs"]] == [NAME]
 
 
+def test_a_status_that_was_edited_leads_the_rule_back_to_stable() -> None:
+    world = behind_a_rule(hands_off=False)
+    world.resource["status"] = copy.deepcopy(world.resource["status"])
+    world.resource["status"]["traffic"]["borrowed"]["original"] = "{"
+    world.delete()
+    assert world.run(90, until=lambda w: w.gone)
+    assert [ref["name"] for ref in rule(world)["backendRefs"]] == [NAME]
+
+
 def test_a_rule_that_is_missing_is_named_with_those_that_are_there() -> None:
     world = World(spec=base_spec(traffic={"routeRef": {"name": TEAM, "rule": "score"}, "drain": "30s"}), team=True)
     world.run(30)

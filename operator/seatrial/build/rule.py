@@ -80,7 +80,10 @@ def original(rule: Mapping[str, Any]) -> str:
 
 def restored(route: str, rule: str, kept: str) -> Splice:
     """The rule as its owner wrote it. Raises ValueError for what cannot have been kept."""
-    refs = json.loads(kept) if kept else None
+    try:
+        refs = json.loads(kept) if kept else None
+    except ValueError:
+        refs = ""
     if refs is not None and not (isinstance(refs, list) and all(isinstance(ref, dict) for ref in refs)):
         raise ValueError(f"no list of backends: {kept[:80]}")
     return Splice(route, rule, None if refs is None else tuple(refs))

@@ -78,7 +78,11 @@ def _original(p: Pass, rule: Rule) -> str:
     if not rule.taken:
         return rule.original
     p.note("what stood in the rule before it was taken is lost with the status: its owner gets all to stable back")
-    service = {"group": "", "kind": "Service", "name": p.observed.name, "port": 80, "weight": 1}
+    return _to_stable(p.observed.name)
+
+
+def _to_stable(model: str) -> str:
+    service = {"group": "", "kind": "Service", "name": model, "port": 80, "weight": 1}
     return json.dumps([service], sort_keys=True, separators=(",", ":"))
 
 
@@ -266,7 +270,10 @@ def splice_back(observed: Observed, status: Status) -> Splice | None:
     have = status.traffic.borrowed
     if have is None or have.returning_since is None or observed.rule is None or not observed.rule.taken:
         return None
-    return restored(have.route, have.rule, have.original)
+    try:
+        return restored(have.route, have.rule, have.original)
+    except ValueError:  # somebody edited our status
+        return restored(have.route, have.rule, _to_stable(observed.name))
 
 
 def depart(observed: Observed, now: datetime, installation: Installation) -> Plan:
