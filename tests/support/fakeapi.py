@@ -348,7 +348,10 @@ class FakeApi:
                 wanted["metadata"]["generation"] = there["generation"] + 1
         if wanted == before:
             return before
-        return await self._store(request, place, copy.deepcopy(wanted), before)
+        stored = await self._store(request, place, copy.deepcopy(wanted), before)
+        if "deletionTimestamp" in stored["metadata"] and not stored["metadata"].get("finalizers"):
+            await self._remove(place, namespace, name)
+        return stored
 
     async def _delete(self, request: web.Request, place: Place, namespace: str, name: str) -> Manifest:
         before = self._get(place, namespace, name)
@@ -356,7 +359,14 @@ class FakeApi:
         wanted = (options.get("preconditions") or {}).get("uid", before["metadata"]["uid"])
         if wanted != before["metadata"]["uid"]:
             raise Refusal(409, "Conflict", f"Precondition failed: UID in precondition: {wanted}")
-        del self.objects[place, namespace, name]
+        if before["metadata"].get("finalizers"):
+            leaving = copy.deepcopy(before)
+            leaving["metadata"].setdefault("deletionTimestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+            return await self._store(request, place, leaving, before)
+        return await self._remove(place, namespace, name)
+
+    async def _remove(self, place: Place, namespace: str, name: str) -> Manifest:
+        before = self.objects.pop((place, namespace, name))
         self._version += 1
         gone = copy.deepcopy(before)
         gone["metadata"]["resourceVersion"] = str(self._version)
