@@ -202,6 +202,32 @@ def from_a_route_of_ours_to_a_teams_rule_and_back() -> World:
     return world
 
 
+def test_a_router_changes_between_two_trials() -> None:
+    world = served(spec=base_spec(), hands_off=False)
+    hosts = copy.deepcopy(world.resource["spec"]["traffic"])
+    world._store(RULE, team_route())
+    new = world.image("fraud:v2")
+    assert world.run(120, until=lambda w: w.status.weight == "25")
+    own = copy.deepcopy(world.objects[Ref("HTTPRoute", NAME)]["spec"])
+    world.edit(lambda spec: spec.update(traffic=copy.deepcopy(THROUGH)))
+    assert world.run(600, until=lambda w: w.status.stable == new)
+    after = world.objects[Ref("HTTPRoute", NAME)]["spec"]
+    assert (after["hostnames"], after["parentRefs"]) == (own["hostnames"], own["parentRefs"])
+    world.route = RULE
+    world.run(60)
+    assert Ref("HTTPRoute", NAME) not in world.objects
+    newest = world.image("fraud:v3")
+    assert world.run(120, until=lambda w: w.status.weight == "25")
+    world.edit(lambda spec: spec.update(traffic=hosts))
+    world.run(20)
+    assert world.weight(newest) > 0, "the trial goes on where it began"
+    assert world.run(600, until=lambda w: w.objects[RULE]["spec"] == team_route()["spec"])
+    world.run(60)
+    world.route = Ref("HTTPRoute", NAME)
+    assert world.status.stable == newest
+    assert world.weight(newest) == PARTS
+
+
 @pytest.mark.parametrize("name", sorted(TOLD))
 def test_story(name: str) -> None:
     check_story(name, TOLD[name]())

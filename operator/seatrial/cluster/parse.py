@@ -240,6 +240,11 @@ def parse_route(manifest: Manifest, rule: int = 0) -> Route:
         resolved=all(resolved for _, resolved, _ in said),
         problem=refused or unresolved,
         address=_address(spec, live),
+        hostnames=tuple(spec.get("hostnames") or ()),
+        parents=tuple(
+            ParentRef(name=ref["name"], namespace=ref.get("namespace"), section_name=ref.get("sectionName"))
+            for ref in parents
+        ),
     )
 
 

@@ -25,6 +25,8 @@ from seatrial.core.traffic import as_backends, copies_of, highest, parts
 
 def parents(p: Pass) -> list[ParentRef]:
     """The Gateways to attach to; empty where neither the resource nor the installation names one."""
+    if p.spec.traffic.route_ref is not None:  # a trial ends in the route of ours in which it began
+        return list(p.observed.route.parents) if p.observed.route is not None else []
     if p.spec.traffic.gateway_api is not None:
         return p.spec.traffic.gateway_api.parent_refs
     if p.installation.gateway is None:
@@ -187,7 +189,7 @@ def _route(p: Pass, status: Status) -> Manifest | None:
     return http_route(
         p.observed.name,
         p.observed.namespace,
-        hostnames=p.spec.traffic.hostnames or (),
+        hostnames=p.spec.traffic.hostnames or (p.observed.route.hostnames if p.observed.route is not None else ()),
         parents=attach,
         slots=slots,
         copies=copies_of(status.traffic),

@@ -144,10 +144,7 @@ def _ignore_rule(namespace: str, have: Borrowed, manager: str) -> str:
             "spec.syncPolicy.syncOptions: [RespectIgnoreDifferences=true]."
         )
     if manager in ("kustomize-controller", "flux"):
-        return (
-            "Add to the HTTPRoute in Git, and once with kubectl annotate: "
-            "kustomize.toolkit.fluxcd.io/ssa: IfNotPresent."
-        )
+        return "Add to the HTTPRoute in Git the annotation kustomize.toolkit.fluxcd.io/ssa: IfNotPresent."
     if manager == "helm-controller":
         return (
             "Add to the HelmRelease: spec.driftDetection.ignore: [{target: {kind: HTTPRoute, "

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.spec import ModelDeploymentSpec, ParentRef
 from seatrial.api.status import Status
 from seatrial.build.rule import Splice
 
@@ -153,6 +153,8 @@ class Route:
     """The controller's message when it is not accepted, or does not resolve."""
     address: str = ""
     """Host name, and path where there is one, under which clients reach it first."""
+    hostnames: tuple[str, ...] = ()
+    parents: tuple[ParentRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
