@@ -12,6 +12,7 @@ from seatrial.build.names import FINALIZER
 from seatrial.core.commands import Action
 from seatrial.core.state import Manifest, Plan, Ref
 from tests.core.test_stories import check_story, ends, served
+from tests.sim.invariants import Invariants
 from tests.sim.world import (
     LEGACY,
     NAME,
@@ -309,23 +310,29 @@ def test_a_deletion_gives_back_whatever_the_spec_says(spec: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_an_operator_that_dies_at_its_writes_of_the_rule_goes_on(stored: bool) -> None:
-    """At two of five, before or after they are carried out; and the status goes with them."""
-    world = World(spec=base_spec(traffic=copy.deepcopy(THROUGH)), team=True)
-    tries = 0
+@pytest.mark.parametrize("number", [3, 11, 17, 29, 47, 65, 83, 101])
+def test_an_operator_that_dies_at_any_write_ends_as_it_would_have(number: int, stored: bool) -> None:
+    """Before or after the write is carried out, from the rule's adoption through a whole trial to its return."""
+    spec = base_spec(traffic={**copy.deepcopy(THROUGH), "drain": "5s"})
+    canary = {"canary": {"steps": [{"weight": 25, "minDuration": "15s"}]}}
+    spec["strategy"]["stages"] = [{"shadow": {"percent": 20, "minDuration": "15s"}}, canary]
+    world = World(spec=spec, team=True)
+    world.watchers.append(Invariants(lossless=False))
+    moments = 0
 
-    def die(_: World, moment: Moment, plan: Plan) -> None:
-        nonlocal tries
-        if moment is not Moment.WRITE or plan.splice is None:
-            return
-        tries += 1
-        if tries % 5 in (1, 3):
+    def die(_: World, moment: Moment, __: Plan) -> None:
+        nonlocal moments
+        moments += moment is not Moment.DECIDED
+        if moments == number and moment is not Moment.DECIDED:
             raise PassEnds(died=True, stored=stored)
 
     world.at = die
+    world.image("fraud:v1")
     assert world.run(120, until=settled), world.status.message
-    world.run(60)
+    new = world.image("fraud:v2")
+    assert world.run(400, until=lambda w: w.status.stable == new), world.status.message
+    world.run(30)
     world.delete()
     assert world.run(120, until=lambda w: w.gone)
-    assert tries > 1
+    assert moments > number
     assert world.objects[RULE]["spec"] == team_route()["spec"]

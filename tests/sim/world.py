@@ -987,6 +987,8 @@ class World:
         assert splice is not None
         new = spliced(NAME, team, splice)
         if new == team:
+            live = stands(NAME, rule_of(team["spec"]))
+            written[str(ref)] = self._page().written[str(ref)] = Written(ref=str(ref), intent=splice.intent, live=live)
             return False
         if team["metadata"]["resourceVersion"] != versions.get(route):
             raise PassEnds  # the test of the patch fails

@@ -217,7 +217,7 @@ class Applier:
         repair = ref in view.observed.edited
         operations = patch(model, team, splice)
         try:
-            answer = await self._client.patch_json(HTTP_ROUTE, view.observed.namespace, splice.route, operations)
+            answer = await self._patched(view, splice, operations) if operations else team
         except Refused:
             # A test that fails is answered as an invalid request. Gateways write the route's status all the time.
             now = await self._client.find(HTTP_ROUTE, view.observed.namespace, splice.route)
@@ -227,18 +227,21 @@ class Applier:
                 raise
             if now["metadata"].get("generation") != team["metadata"].get("generation"):
                 raise Conflict(f"HTTPRoute {splice.route} was changed since we looked") from None
-            again = patch(model, now, splice)
-            answer = await self._client.patch_json(HTTP_ROUTE, view.observed.namespace, splice.route, again)
+            answer = await self._patched(view, splice, patch(model, now, splice))
         index = find(answer, splice.rule)
         if index is None:
             raise Conflict(f"HTTPRoute {splice.route} was changed as we wrote it")
         live, before = stands(model, answer["spec"]["rules"][index]), state.written.get(str(ref))
         state.written[str(ref)] = Written(ref=str(ref), intent=splice.intent, live=live)
+        repair = repair and bool(operations)
         state.page.note(str(ref), splice.intent, live, self._clock(), repair=repair, before=before)
-        state.changed = True
+        state.changed = state.changed or bool(operations)
         if repair:
             state.repaired.append(ref)
         logger.info("%s %s", "put back" if repair else "wrote", ref, extra=_about(view))
+
+    async def _patched(self, view: View, splice: Splice, operations: list[Manifest]) -> Manifest:
+        return await self._client.patch_json(HTTP_ROUTE, view.observed.namespace, splice.route, operations)
 
     async def _prune(self, state: _Round, ref: Ref) -> None:
         live = state.objects.get(ref)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from seatrial.api.base import format_duration
 from seatrial.api.spec import ModelDeploymentSpec, RouteRef, Traffic
 from seatrial.api.status import Accepted, Borrowed, Reset, Status
+from seatrial.build.names import MANAGER
 from seatrial.build.rule import Splice, restored
 from seatrial.core import evidence
 from seatrial.core.passing import Pass
@@ -111,8 +112,8 @@ def _where_counted(p: Pass, status: Status, have: Borrowed, rule: Rule | None) -
 def reset(p: Pass, status: Status) -> Status:
     """Somebody else wrote the rule: put it back once, and leave it to who does so again."""
     have, route, rule = status.traffic.borrowed, p.observed.route, p.observed.rule
-    if have is None or route is None or rule is None or have.contested:
-        return status
+    if have is None or route is None or rule is None or have.contested or rule.manager == MANAGER:
+        return status  # the last one was our own write, whose status was lost
     if have.resets and have.resets[-1].generation == route.generation:
         return status
     found = Reset(manager=rule.manager or "somebody", generation=route.generation, at=p.now)

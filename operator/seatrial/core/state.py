@@ -172,7 +172,7 @@ class Rule:
     counted: bool
     """Its backends have filters, so that a gateway counts each by its place, as it counts ours."""
     manager: str
-    """Who, beside us, wrote the route's rules last; empty where that cannot be told."""
+    """Who wrote the route's rules last; empty where that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
