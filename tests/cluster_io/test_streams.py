@@ -40,10 +40,13 @@ class Wakes:
 
 @asynccontextmanager
 async def watching(
-    client: Client, namespace: str, attached: Callable[[Any], Any] = lambda _: ()
+    client: Client,
+    namespace: str,
+    attached: Callable[[Any], Any] = lambda _: (),
+    routed: Callable[[Any], Any] = lambda _: (),
 ) -> AsyncIterator[tuple[Streams, Wakes]]:
     wakes = Wakes()
-    streams = Streams(client, [namespace], wakes.keys.append, attached, lambda _: (), [namespace])
+    streams = Streams(client, [namespace], wakes.keys.append, attached, routed, [namespace])
     task = asyncio.create_task(streams.run())
     try:
         await asyncio.wait_for(streams.listed(), 10)

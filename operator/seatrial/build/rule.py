@@ -19,6 +19,9 @@ from seatrial.build.names import is_backend
 
 Json = dict[str, Any]
 
+LARGEST = 16384
+"""Characters of a rule's `backendRefs` that are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Splice:

@@ -17,7 +17,7 @@ from seatrial.api.base import KIND
 from seatrial.api.spec import ModelDeploymentSpec, ParentRef
 from seatrial.api.status import Status
 from seatrial.build.names import MANAGER, MODEL_LABEL, REVISION_LABEL, child_name
-from seatrial.build.rule import find, is_taken, names, original, sorted_out
+from seatrial.build.rule import LARGEST, find, is_taken, names, original, sorted_out
 from seatrial.core.state import Backend, Installation, Manifest, Pod, Record, Route, Rule, Workload
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -260,6 +260,10 @@ def parse_team_route(model: str, manifest: Manifest, name: str) -> tuple[Route |
         problem = f"HTTPRoute {metadata['name']} has no rule named {name} (its rules: {there})"
         return None, None, f"{problem}: set name: {name} in the rule that leads to the model"
     rule = manifest["spec"]["rules"][index]
+    kept = original(rule)
+    if len(kept) > LARGEST:
+        problem = f"the backends of rule {name} of HTTPRoute {metadata['name']} take {len(kept):,} characters"
+        return None, None, f"{problem}, and {LARGEST:,} can be kept for giving them back: make them fewer"
     theirs, ours = sorted_out(model, rule)
     refs = rule.get("backendRefs") or []
     return (
@@ -268,7 +272,7 @@ def parse_team_route(model: str, manifest: Manifest, name: str) -> tuple[Route |
             index=index,
             ahead=len(theirs),
             taken=is_taken(model, rule) or bool(ours),
-            original=original(rule),
+            original=kept,
             counted=any(ref.get("filters") for ref in refs),
             manager=_last_writer(metadata.get("managedFields") or ()),
         ),
