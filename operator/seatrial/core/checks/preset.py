@@ -1,8 +1,7 @@
 """What a model server or a gateway counts, as data: a preset is one YAML file in `metrics/presets/`.
 
 Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$rule` and `$slot` (positions from
-0), `$copies` (the position of the copies among the filters of the rule), `$model` and
-`$revision`.
+0), `$copies` (the position of the copies among the filters of the rule), `$model` and `$revision`.
 """
 
 from __future__ import annotations
