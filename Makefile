@@ -41,6 +41,11 @@ SEED ?= 7
 soak: venv ## Trials in foul weather until the time is over, every fault at every transition (SEED=7 DURATION=1h)
 	@PYTHONPATH=operator $(BIN)/python -m tests.weather --seed $(SEED) --duration $(DURATION)
 
+.PHONY: benchmark-verdicts
+benchmark-verdicts: ## How often the judge is wrong, beside what people use today (about 10 minutes; ARGS=--full for the whole grid)
+	$(INSTALL) dev demo
+	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.verdicts $(ARGS)
+
 .PHONY: lint
 lint: venv ## Style, types and layers
 	$(SAY) 'ruff'

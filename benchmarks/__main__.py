@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("plan", "judge", "compare", "idle", "rollback")
+NAMES = ("plan", "verdicts", "compare", "idle", "rollback")
 OUT = Path(__file__).resolve().parent.parent / "build-out" / "benchmarks"
 
 

@@ -283,6 +283,11 @@ effect(
     "spec.strategy.stages[].canary.steps[].maxDuration", at(f"{STEP}.0.maxDuration", "90s"), trial()(phase_and_pause)
 )
 effect("spec.strategy.stages[].canary.scale", at("strategy.stages.0.canary.scale", "Full"), trial(seconds=40)(pods))
+effect(
+    "spec.strategy.stages[].canary.capacity",
+    at("strategy.stages.0.canary.capacity", "Shared"),
+    trial(seconds=150)(pods),
+)
 SHADOW = "strategy.stages.0.shadow"
 effect("spec.strategy.stages[].shadow.percent", at(f"{SHADOW}.percent", 50), trial(seconds=40)(copies))
 effect("spec.strategy.stages[].shadow.minDuration", at(f"{SHADOW}.minDuration", "6m"), trial()(took))

@@ -95,6 +95,13 @@ ORDER = (
 
 BREAKING = [
     Case(
+        "shared-by-weight",
+        with_stages({"canary": {"steps": [{"weight": 5}], "capacity": "Shared", "scale": "Full"}}),
+        "spec.strategy.stages[0].canary.capacity",
+        "capacity is Shared and scale is Full: what both revisions share goes to them by their weights; leave scale out, "
+        "or set capacity to Extra",
+    ),
+    Case(
         "one-kind-of-stage",
         with_stages({**ONE_STEP, "shadow": {}}),
         STAGE,

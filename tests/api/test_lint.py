@@ -104,6 +104,7 @@ def test_recorded_requests_for_no_version_are_a_warning() -> None:
 
 SHADOW: dict[str, Any] = {"shadow": {"percent": 20}}
 FLIP: dict[str, Any] = {"blueGreen": {"approval": {}}}
+SHARED: dict[str, Any] = {"canary": {"steps": [{"weight": 5}], "capacity": "Shared"}}
 PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview": {}}}
 
 
@@ -112,6 +113,7 @@ PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview"
     [
         ({"strategy": {"stages": [SHADOW]}}, "spec.strategy.stages", "all traffic moves at once"),
         ({"strategy": {"stages": [FLIP]}}, "spec.traffic.preview", "there is no address to look at"),
+        ({"strategy": {"stages": [SHARED]}}, "spec.strategy.stages", "cannot be sent back at once"),
         ({"strategy": {"probation": {"keep": "None"}}}, "spec.strategy.probation.keep", "as long as its pods need"),
     ],
 )
@@ -119,6 +121,15 @@ def test_what_is_regretted_later_is_a_warning(spec: dict[str, Any], path: str, s
     (found,) = lint(resource(**spec))
     assert (found.path, found.severity) == (path, Severity.WARNING)
     assert sentence in found.message
+
+
+def test_sharing_and_keeping_all_of_it_is_a_contradiction() -> None:
+    keeping = {"stages": [SHARED], "probation": {"keep": "Full"}}
+    assert [found.path for found in lint(resource(strategy=keeping))] == [
+        "spec.strategy.stages",
+        "spec.strategy.probation.keep",
+    ]
+    assert len(lint(resource(strategy={**keeping, "probation": {"keep": "Full", "duration": "0s"}}))) == 1
 
 
 @pytest.mark.parametrize(

@@ -280,16 +280,30 @@ def used(*scopes: str) -> Rights:
 
 def test_for_all_namespaces_the_rights_are_what_the_code_uses_and_no_more(chart: helm_python.Chart) -> None:
     """A right that nothing uses is as wrong as a missing one."""
-    assert granted(render(chart)) == {None: used("models", "gateways"), NAMESPACE: used("lease")}
+    assert granted(render(chart)) == {None: used("models", "gateways", "freezes"), NAMESPACE: used("lease")}
 
 
-def test_for_two_namespaces_the_rights_end_there_but_for_reading_gateways(chart: helm_python.Chart) -> None:
+def test_for_two_namespaces_the_rights_end_there_but_for_gateways_and_freezes(chart: helm_python.Chart) -> None:
     assert granted(render(chart, NAMESPACED)) == {
-        None: used("gateways"),
+        None: used("gateways", "freezes"),
         "payments": used("models"),
         "search": used("models"),
         NAMESPACE: used("lease"),
     }
+
+
+def test_only_namespaces_that_are_watched_are_read(chart: helm_python.Chart) -> None:
+    """Freezes are annotations on them, and on the operator's own for the whole cluster."""
+
+    def read(values: Manifest | None = None) -> object:
+        roles = (
+            m for m in of_kind(render(chart, values), "ClusterRole") if m["metadata"]["name"].startswith(NAMESPACE)
+        )
+        (rule,) = (rule for role in roles for rule in role["rules"] if "namespaces" in rule["resources"])
+        return rule.get("resourceNames")
+
+    assert read() is None
+    assert read(NAMESPACED) == ["payments", "search", NAMESPACE]
 
 
 def test_models_are_never_written_but_for_their_status_and_a_finalizer(chart: helm_python.Chart) -> None:

@@ -111,6 +111,13 @@ def test_editors_operate_administrators_approve_and_nobody_else(run: Run, instal
         assert run("kubectl", *asked, check=False) == answer, verb
 
 
+def test_the_operator_hears_of_freezes_where_it_watches_and_at_home(run: Run, installed: str) -> None:
+    """A role that names namespaces allows the watch of each by its name, and no other."""
+    for namespace, heard in (("payments", True), ("seatrial-system", True), ("search", installed == "all namespaces")):
+        by_name = ["get", "namespaces", f"--field-selector=metadata.name={namespace}", f"--as={ACCOUNT}"]
+        assert (run("kubectl", *by_name, "-o=name", check=False) == f"namespace/{namespace}") is heard, namespace
+
+
 def test_the_operator_may_work_where_it_watches_and_nowhere_else(run: Run, installed: str) -> None:
     everywhere = installed == "all namespaces"
     for verb, resource in (

@@ -39,7 +39,7 @@ def test_a_quiet_model_cannot_be_decided() -> None:
 def test_a_slow_plan_is_told_which_step_takes_long() -> None:
     assert warned(20.0, 0.0001, 4.5) == (
         "check errors: at 1,200 requests a minute, 0.01% of them bad, 50 % takes about 14m to pass a candidate as good as "
-        "stable, more than twice its minDuration of 5m: widen the margin, raise the weight, or give it more time"
+        "stable, more than its minDuration of 5m: widen the margin, raise the weight, or give it more time"
     )
 
 

@@ -475,6 +475,15 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
     "canary-rising": lambda: obj(
         canary(traffic=traffic(5, 25), checks=[ERRORS], rollout=rollout(confirmed_at=None), weight="5")
     ),
+    "canary-shared": lambda: obj(
+        canary(
+            traffic=traffic(50),
+            weight="50",
+            revisions=revisions((2, 2), (2, 2)),
+            kept="shared: stable has 2 of 4 pods; going back starts 2 more one after another, which takes 4m10s or more, "
+            "and traffic follows as they get ready",
+        )
+    ),
     "canary-no-data": lambda: obj(canary(checks=[ERRORS, LATENCY, COST])),
     "canary-time-over": lambda: obj(canary(rollout=rollout(confirmed_at=before(minutes=9)))),
     "paused": lambda: obj(
@@ -484,6 +493,16 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
                 "paused by ada@example.com: waiting for the fraud team; seatrial resume fraud goes on, abort sends it back",
             ),
             paused=Paused(by="ada@example.com", reason="waiting for the fraud team", since=before(minutes=3)),
+        )
+    ),
+    "frozen": lambda: obj(
+        waiting(
+            overlaid(
+                OverlayKind.FROZEN,
+                "namespace payments is frozen by its annotation seatrial.dev/freeze: year-end closing; "
+                "no more exposure until it is taken off, for ever if need be",
+            ),
+            checks=[ERRORS],
         )
     ),
     "awaiting-approval": lambda: obj(

@@ -21,6 +21,7 @@ from seatrial.cluster.client import Call, Client, Connection, Timeouts
 from tests.api.conftest import CRDS, Server
 from tests.support.fakeapi import FakeApi
 
+CLASSES = ("gateway.networking.k8s.io", "v1", "gatewayclasses")
 GATEWAY_CRDS = Path("share/charts/gateway-helm/charts/crds/crds/gatewayapi-crds.yaml")
 
 Manifest = dict[str, Any]
@@ -35,8 +36,30 @@ class Plane:
     fake: FakeApi | None
     calls: list[Call]
 
+    admin: Server | None = None
+
     def client(self, **more: Any) -> Client:
         return Client(self.connection, on_call=self.calls.append, **more)
+
+    def make_class(self, name: str, *features: str) -> None:
+        """A GatewayClass whose controller says of it what it can do."""
+        manifest: Manifest = {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "GatewayClass",
+            "metadata": {"name": name},
+            "spec": {"controllerName": "example.com/controller"},
+        }
+        status = {"supportedFeatures": [{"name": feature} for feature in sorted(features)]}
+        if self.fake is not None:
+            self.fake.objects[CLASSES, "", name] = {**manifest, "status": status}
+            return
+        assert self.admin is not None
+        path = f"/apis/{'/'.join(CLASSES)}"
+        answer = self.admin.request("POST", path, manifest)
+        assert answer.status == 201, answer.body
+        patch = {"status": status}
+        answer = self.admin.request("PATCH", f"{path}/{name}/status", patch, "application/merge-patch+json")
+        assert answer.status == 200, answer.body
 
 
 @dataclass
@@ -49,7 +72,7 @@ def install(server: Server) -> None:
     """The Gateway API's definitions and ours."""
     server.establish(crd.definition())
     path = tools.entry("envoy-gateway") / GATEWAY_CRDS
-    wanted = {"httproutes.gateway.networking.k8s.io", "gateways.gateway.networking.k8s.io"}
+    wanted = {f"{plural}.gateway.networking.k8s.io" for plural in ("httproutes", "gateways", "gatewayclasses")}
     for document in yaml.safe_load_all(path.read_text()):
         if document and document["metadata"]["name"] in wanted:
             answer = server.request("POST", CRDS, document)
@@ -99,9 +122,10 @@ async def plane(request: pytest.FixtureRequest) -> AsyncIterator[Plane]:
         server: RealServer = request.getfixturevalue("real")
         answer = server.admin.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         assert answer.status == 201, answer.body
-        yield Plane(await Connection.find(str(server.kubeconfig)), namespace, None, [])
+        yield Plane(await Connection.find(str(server.kubeconfig)), namespace, None, [], server.admin)
         return
     fake = FakeApi()
+    fake.add_namespace(namespace)
     async with fake.run():
         yield Plane(Connection(Configuration(host=fake.url)), namespace, fake, [])
 

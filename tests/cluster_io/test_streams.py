@@ -15,6 +15,7 @@ from seatrial.build.names import owner_reference
 from seatrial.build.overlay import owned
 from seatrial.cluster import streams as module
 from seatrial.cluster.client import Client, Connection
+from seatrial.cluster.freezes import Freezes
 from seatrial.cluster.kinds import DEPLOYMENT, GATEWAY, SERVICE
 from seatrial.cluster.streams import Streams
 from tests.cluster_io.conftest import Plane
@@ -44,9 +45,11 @@ async def watching(
     namespace: str,
     attached: Callable[[Any], Any] = lambda _: (),
     routed: Callable[[Any], Any] = lambda _: (),
+    freezes: Freezes | None = None,
 ) -> AsyncIterator[tuple[Streams, Wakes]]:
     wakes = Wakes()
-    streams = Streams(client, [namespace], wakes.keys.append, attached, routed, [namespace])
+    watched = freezes or Freezes("", set())
+    streams = Streams(client, [namespace], wakes.keys.append, attached, routed, [namespace], watched)
     task = asyncio.create_task(streams.run())
     try:
         await asyncio.wait_for(streams.listed(), 10)

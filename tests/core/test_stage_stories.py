@@ -9,8 +9,9 @@ import pytest
 
 from seatrial.api.status import PARTS, OverlayKind, Phase
 from seatrial.build.names import comparer_name, is_comparer
+from seatrial.core import mirroring
 from seatrial.core.commands import Action
-from seatrial.core.state import Ref
+from seatrial.core.state import GatewayClass, Ref
 from tests.core.test_stories import check_story, ends, served
 from tests.sim.world import NAME, Behaviour, World, base_spec
 
@@ -100,6 +101,62 @@ def agreement_without_an_image_of_the_operator() -> World:
     assert world.ready(new) == 0, "no pod is started for a trial that could not be judged"
     world.tell(world.status.message)
     return world
+
+
+@story
+def shadow_on_a_gateway_that_cannot_copy_a_part() -> World:
+    """Before any pod is started; with all of the requests copied it can."""
+    world = served(spec=spec_of(SHADOW, CANARY))
+    able = GatewayClass("plain", "example.com/controller", frozenset({"HTTPRoute", mirroring.ALL}))
+    world.gateway_classes = (able,)
+    new = world.image("fraud:v2")
+    world.run(60)
+    assert world.ready(new) == 0
+    world.tell(world.status.message)
+    world.edit(lambda spec: spec["strategy"]["stages"][0]["shadow"].update(percent=100))
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
+@story
+def shadow_on_a_gateway_of_which_nothing_is_known() -> World:
+    world = served(spec=spec_of(SHADOW))
+    world.gateway_classes = (GatewayClass("plain", "example.com/controller"),)
+    world.image("fraud:v2")
+    ends(world, Phase.STABLE)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("features", "stage", "check", "missing"),
+    [
+        (set(), SHADOW, None, mirroring.ALL),
+        ({mirroring.ALL}, SHADOW, None, mirroring.SOME),
+        ({mirroring.ALL}, {"shadow": {"percent": 100}}, None, ""),
+        ({mirroring.ALL}, CANARY, None, ""),
+        ({mirroring.ALL, mirroring.SOME}, SHADOW, None, ""),
+        ({mirroring.ALL, mirroring.SOME}, SHADOW, {"agreement": {}}, mirroring.SEVERAL),
+        ({mirroring.ALL, mirroring.SEVERAL}, {"shadow": {"percent": 100}}, {"agreement": {}}, mirroring.SOME),
+        ({mirroring.ALL, mirroring.SOME, mirroring.SEVERAL}, SHADOW, {"agreement": {}}, ""),
+    ],
+)
+def test_what_a_trial_needs_of_a_gateway(features: set[str], stage: Any, check: Any, missing: str) -> None:
+    """One class that can do everything does not help where another Gateway of the model cannot."""
+    spec = spec_of(stage)
+    if check is not None:
+        spec["analysis"]["checks"] = [{"name": "same", **check}]
+    world = served(spec=spec)
+    world.gateway_classes = (
+        GatewayClass("envoy", "gateway.envoyproxy.io/gatewayclass-controller"),
+        GatewayClass("plain", "example.com/controller", frozenset({"HTTPRoute", *features})),
+    )
+    new = world.image("fraud:v2")
+    world.run(10)
+    stalled = next(c for c in world.status.conditions if c.type == "Stalled")
+    assert (stalled.reason == "CannotMirror") is bool(missing)
+    assert (world.ready(new) > 0) is not bool(missing)
+    assert missing in stalled.message
 
 
 @story
@@ -307,6 +364,43 @@ def a_trial_waits_for_its_window() -> World:
 def frozen(world: World) -> bool:
     rollout = world.status.rollout
     return rollout is not None and rollout.overlay is not None and rollout.overlay.kind is OverlayKind.FROZEN
+
+
+@story
+def the_namespace_is_frozen_in_mid_trial() -> World:
+    """Nothing rises, a hotfix without checks does not either; it goes on as soon as the annotation is taken off."""
+    world = served(spec=spec_of(CANARY))
+    new = world.image("fraud:v2")
+    assert world.run(400, until=lambda w: w.weight(new) > 1)
+    world.freezes("year-end closing")
+    world.run(600)
+    assert frozen(world)
+    weight = world.weight(new)
+    world.tell(world.status.message)
+    world.command(Action.SKIP_CHECKS, new, reason="fraud wave")
+    world.run(300)
+    assert world.weight(new) == weight
+    world.freezes("")
+    assert world.run(20, until=lambda w: w.weight(new) > weight)
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new
+    return world
+
+
+@story
+def a_frozen_candidate_that_fails_goes_back() -> World:
+    world = served(spec=spec_of(CANARY))
+    world.freezes("year-end closing")
+    new = world.image("fraud:v2")
+    assert world.run(120, until=frozen)
+    assert world.weight(new) == 0
+    world.freezes("")
+    assert world.run(300, until=lambda w: w.status.weight == "50")
+    world.freezes("year-end closing")
+    world.run(60)
+    world.behaviours["fraud:v2"] = Behaviour(errors=0.5)
+    ends(world, Phase.ROLLED_BACK)
+    return world
 
 
 @story

@@ -13,12 +13,14 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
+from seatrial.build.names import FREEZE
 from seatrial.cluster.client import Client, Connection
 from seatrial.cluster.index import Index
 from seatrial.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
     EVENT,
+    GATEWAY,
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
     SERVICE,
@@ -32,6 +34,7 @@ from seatrial.runtime.telemetry import Telemetry
 from tests.cluster_io.conftest import Plane
 from tests.cluster_io.objects import gateway, model
 from tests.support.cluster import SmallCluster
+from tests.support.fakeapi import FakeApi
 
 Manifest = dict[str, Any]
 
@@ -115,6 +118,75 @@ async def world(plane: Plane, client: Client) -> AsyncIterator[World]:
 
 def stable(status: Manifest) -> bool:
     return status.get("phase") == "Stable"
+
+
+SHADOWED = {"strategy": {"stages": [{"shadow": {"percent": 20}}], "probation": {"duration": "0s"}}}
+
+
+async def test_no_pod_is_started_where_the_gateway_cannot_copy(plane: Plane, client: Client) -> None:
+    """The class is read when a trial comes, and not before; it is said which feature it lacks, and stable is left alone."""
+    name = f"{plane.namespace}-plain"
+    plane.make_class(name, "HTTPRoute", "HTTPRouteRequestMirror")
+    async with started(plane, client, **SHADOWED) as world:
+        named = {"spec": {"gatewayClassName": name}}
+        await client.patch(GATEWAY, plane.namespace, "public", named)
+        await world.until(stable)
+        assert not [call for call in plane.calls if call.resource == "gatewayclasses"]
+        await change_image(world, "registry.example.com/fraud:2")
+        status = await world.until(
+            lambda status: "supported" in status["message"] or "does not have" in status["message"]
+        )
+        assert (
+            f"GatewayClass {name} (example.com/controller) does not have HTTPRouteRequestPercentageMirror"
+            in (status["message"])
+        )
+        stalled = next(c for c in status["conditions"] if c["type"] == "Stalled")
+        assert (stalled["status"], stalled["reason"]) == ("True", "CannotMirror")
+        assert len((await client.list(DEPLOYMENT, plane.namespace)).items) == 1
+
+
+@pytest.mark.parametrize("why", ["no class", "forbidden"])
+async def test_where_nothing_is_known_of_the_gateway_it_is_tried(
+    fake: FakeApi, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    async def guard(request: web.Request) -> web.Response | None:
+        if "gatewayclasses" not in request.path or why != "forbidden":
+            return None
+        message = 'gatewayclasses is forbidden: User "u" cannot get resource "gatewayclasses"'
+        return web.json_response({"message": message}, status=403)
+
+    fake.faults.append(guard)
+    plane = Plane(Connection(Configuration(host=fake.url)), "default", fake, [])
+    async with plane.client() as client, started(plane, client, **SHADOWED) as world:
+        await world.until(stable)
+        await change_image(world, "registry.example.com/fraud:2")
+        await world.until(lambda status: status.get("rollout"))
+        events = (await client.list(EVENT, "default")).items
+        (said,) = [event["message"] for event in events if event["reason"] == "MirrorUnknown"]
+        assert ("does not exist" if why == "no class" else "cannot be read by the operator") in said
+        assert "it is tried" in said
+
+
+async def test_a_frozen_trial_stays_where_it_is_until_it_is_not(world: World) -> None:
+    """Both the weight and the reason are in the status that the API server keeps."""
+    await world.until(stable)
+    namespace: Manifest = {"metadata": {"name": world.plane.namespace, "annotations": {FREEZE: "year-end closing"}}}
+    world.index.freezes.note(namespace)
+    await change_image(world, "registry.example.com/fraud:2")
+    status = await world.until(lambda status: ((status.get("rollout") or {}).get("overlay") or {}).get("kind"))
+    assert status["rollout"]["overlay"]["kind"] == "Frozen"
+    assert "year-end closing" in status["message"]
+    for _ in range(10):
+        await world.run()
+        await world.cluster.step()
+    assert world.index.on_trial == {world.key}
+    status = (await world.client.get(MODEL_DEPLOYMENT, *world.key))["status"]
+    assert (status["phase"], status["weight"]) == ("Preparing", "0")
+    namespace["metadata"]["annotations"] = {}
+    world.index.freezes.note(namespace)
+    await world.until(stable)
+    await world.run()
+    assert world.index.on_trial == set()
 
 
 async def test_a_first_revision_gets_pods_and_traffic_and_then_rests(world: World) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from seatrial.api.status import PARTS, Outcome, Status
 from seatrial.build.names import REVISION_LABEL, child_name
-from seatrial.core.capacity import needed
+from seatrial.core.capacity import pods_for
 from seatrial.core.state import Manifest, Plan, Ref
-from seatrial.core.traffic import weight_of
+from seatrial.core.traffic import highest, weight_of
 from tests.sim.prometheus import Weather
 from tests.sim.world import NAME, World, rule_of
 
@@ -46,11 +46,12 @@ class Invariants:
         if new is not None:
             self._weights_sum(new)
             self._capacity_before_traffic(world, after, live, new)
+            self._stable_takes_what_it_can_carry(world, after, live, new)
             self._no_direct_step(live, new)
         self._only_a_pass_advances(before, after)
         self._going_back_only_falls(world, before, after, new)
         self._nothing_referenced_is_removed(world, plan)
-        self._stable_keeps_its_size(world, plan)
+        self._nobody_shrinks_below_what_he_carries(world, plan)
         self._neighbours_see_who_serves(world, plan, live, new)
         self._waiting_is_explained(after)
         self._copies_only_in_a_shadow(after, new)
@@ -86,10 +87,26 @@ class Invariants:
         assert rollout.back is None or not self.hands_off, "a candidate on its way back gained weight"
         if now[name] <= weight_of(world.status.traffic, rollout.revision, confirmed=True):
             return  # what it had already is put back
-        percent = -(-now[name] * 100 // PARTS)
-        need = needed(world.resource["spec"]["replicas"], percent)
+        need = pods_for(world.resource["spec"]["replicas"], now[name])
         ready = world.ready(rollout.revision)
-        assert ready >= need, f"{percent} % for {rollout.revision} with {ready} of {need} pods ready"
+        assert ready >= need, f"{now[name]} parts for {rollout.revision} with {ready} of {need} pods ready"
+
+    def _stable_takes_what_it_can_carry(
+        self, world: World, status: Status, live: Manifest | None, new: Manifest
+    ) -> None:
+        """The same on the way back; where nobody is left in the candidate, stable takes all, whatever its size."""
+        rollout = status.rollout
+        late = world.prometheus.weather is Weather.SLOW  # the plan's view is older than the world
+        if rollout is None or status.stable is None or late or not self.hands_off:
+            return
+        name = child_name(NAME, status.stable)
+        was, now = weights(live).get(name, 0), weights(new).get(name, 0)
+        if live is None or now <= was or not world.ready(rollout.revision):
+            return
+        if now <= weight_of(world.status.traffic, status.stable, confirmed=True):
+            return
+        need, ready = pods_for(world.resource["spec"]["replicas"], now), world.ready(status.stable)
+        assert ready >= need, f"{now} parts for stable {status.stable} with {ready} of {need} pods ready"
 
     def _no_direct_step(self, live: Manifest | None, new: Manifest) -> None:
         if live is None or not self.hands_off:
@@ -145,11 +162,27 @@ class Invariants:
             assert ref.name not in named or not self.hands_off, f"{ref} is removed while a proxy names it"
             assert not ref.name.endswith(selected.get(REVISION_LABEL, "-")), f"{ref} is what Service {NAME} selects"
 
-    def _stable_keeps_its_size(self, world: World, plan: Plan) -> None:
-        stable = plan.status.stable
+    def _nobody_shrinks_below_what_he_carries(self, world: World, plan: Plan) -> None:
+        """Stable keeps its size, or where it shares, what its weight needs: so does everybody else."""
+        replicas, status = world.resource["spec"]["replicas"], plan.status
+        shared = any(
+            stage.get("canary", {}).get("capacity") == "Shared"
+            for stage in world.resource["spec"]["strategy"]["stages"]
+        )
+        in_route = weights(world.objects.get(Ref("HTTPRoute", NAME)))
         for manifest in plan.apply:
-            if manifest["kind"] == "Deployment" and manifest["metadata"]["labels"].get(REVISION_LABEL) == stable:
-                assert manifest["spec"]["replicas"] == world.resource["spec"]["replicas"]
+            name = manifest["metadata"]["labels"].get(REVISION_LABEL)
+            if manifest["kind"] != "Deployment" or name is None:
+                continue
+            asked = manifest["spec"]["replicas"]
+            if name == status.stable and not shared:
+                assert asked == replicas
+            live = world.objects.get(Ref("Deployment", child_name(NAME, name)))
+            carries = max(highest(status.traffic, name), in_route.get(child_name(NAME, name), 0))
+            if live is None or asked >= live["spec"]["replicas"] or not carries or not replicas or not self.hands_off:
+                continue
+            least = min(replicas, pods_for(replicas, carries))
+            assert asked >= least, f"{name} shrinks to {asked} pods and carries {carries} parts"
 
     def _neighbours_see_who_serves(self, world: World, plan: Plan, live: Manifest | None, new: Manifest | None) -> None:
         """Every revision with weight has a budget and is counted for autoscalers; one without any is neither."""

@@ -22,6 +22,7 @@ from seatrial.build.names import (
     COMMANDS,
     COMPARER_LABEL,
     FINALIZER,
+    FREEZE,
     MANAGER,
     MODEL_LABEL,
     REVISION_LABEL,
@@ -42,6 +43,7 @@ from seatrial.cluster.parse import (
     parse_status,
     parse_team_route,
     parse_workload,
+    strays,
 )
 from seatrial.core.borrowed import in_force, ref_of
 from seatrial.core.commands import Action, Command, append, escape
@@ -49,7 +51,7 @@ from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
-from seatrial.core.state import Event, Installation, Manifest, Observed, Plan, Ref
+from seatrial.core.state import Event, GatewayClass, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
 from tests.sim.prometheus import SLOWNESS, Labels, SimPrometheus, Weather
@@ -306,10 +308,16 @@ class World:
         self.pods: list[SimPod] = []
         self.behaviours: dict[str, Behaviour] = {}
         self.quota = ""
+        self.room = 0
+        """Pods that a quota has room for, those on their way out included; 0 for any number."""
+        self.refused = 0
+        """Pods that the quota refused."""
         self.template_refused = ""
         self.gateway_up = True
         self.gateway_problem = ""
         self.turn = ""
+        self.freeze = ""
+        self.gateway_classes: tuple[GatewayClass, ...] = ()
         self.foreign: tuple[Ref, ...] = ()
         self.proxies: list[Manifest | None] = [None, None, None]
         self.proxy_lag = [0.1, 0.4, 1.2]
@@ -390,6 +398,12 @@ class World:
         line = Command(f"n{self._serial}", action, revision, by, reason)
         notes[COMMANDS] = append(notes.get(COMMANDS, ""), line)
         self.tell(f"{by}: {action} {revision}")
+
+    def freezes(self, reason: str) -> None:
+        """Somebody annotates the namespace; the watch of namespaces wakes the trial. An empty reason takes it off."""
+        self.freeze = f"namespace {NAMESPACE} is frozen by its annotation {FREEZE}: {reason}" if reason else ""
+        self.tell(f"kubectl: annotate namespace {NAMESPACE} {FREEZE}" + (f"={reason}" if reason else "-"))
+        self.wake_at = self.now
 
     def tell(self, sentence: str) -> None:
         """A line of the transcript."""
@@ -520,6 +534,9 @@ class World:
             for _ in range(replicas - len(fresh)):
                 if self.quota:
                     break
+                if self.room and len(self.pods) >= self.room:
+                    self.refused += 1
+                    break
                 self._serial += 1
                 self.pods.append(SimPod(f"{ref.name}-{template}-{self._serial:04d}", name, image, template, self.now))
             ready = sum(1 for pod in fresh if pod.ready(self.now, self.behaviour(pod.image)))
@@ -530,6 +547,12 @@ class World:
         for pod in self.pods:
             if pod.revision not in wanted and pod.gone_at is None:
                 pod.gone_at = self.now + GONE
+
+    def _short(self, deployment: Manifest) -> bool:
+        """Whether a Deployment has fewer pods than it asks for."""
+        name = deployment["metadata"]["labels"].get(REVISION_LABEL)
+        there = sum(1 for pod in self.pods if pod.revision == name and pod.gone_at is None)
+        return name is not None and there < int(deployment["spec"]["replicas"])
 
     def template(self, deployment: Manifest) -> str:
         """A short hash of a Deployment's pod template."""
@@ -754,8 +777,9 @@ class World:
         for ref, obj in self.objects.items():
             match ref.kind:
                 case "Deployment":
-                    if self.quota:
-                        failure = {"type": "ReplicaFailure", "status": "True", "message": self.quota}
+                    if self.quota or (self.room and self._short(obj)):
+                        message = self.quota or f"exceeded quota: pods: {self.room}"
+                        failure = {"type": "ReplicaFailure", "status": "True", "message": message}
                         found = parse_workload(NAME, {**obj, "status": {"conditions": [failure]}}, pods)
                     else:
                         found = parse_workload(NAME, obj, pods)
@@ -800,6 +824,7 @@ class World:
             invalid=invalid,
             records=records,
             workloads=workloads,
+            strays=strays(NAME, pods, workloads),
             services=services,
             budgets=frozenset(ref.name for ref in self.objects if ref.kind == "PodDisruptionBudget"),
             route=route,
@@ -811,6 +836,8 @@ class World:
             foreign=self.foreign,
             gateway_problem=self.gateway_problem,
             turn=self.turn,
+            freeze=self.freeze,
+            gateway_classes=self.gateway_classes,
         )
 
     def answers(self, questions: Questions) -> Answers:

@@ -29,6 +29,7 @@ Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 KINDS = {
     ("", "v1", "services"): "Service",
+    ("", "v1", "namespaces"): "Namespace",
     ("", "v1", "pods"): "Pod",
     ("", "v1", "configmaps"): "ConfigMap",
     ("", "v1", "events"): "Event",
@@ -38,6 +39,7 @@ KINDS = {
     ("policy", "v1", "poddisruptionbudgets"): "PodDisruptionBudget",
     ("gateway.networking.k8s.io", "v1", "httproutes"): "HTTPRoute",
     ("gateway.networking.k8s.io", "v1", "gateways"): "Gateway",
+    ("gateway.networking.k8s.io", "v1", "gatewayclasses"): "GatewayClass",
     ("seatrial.dev", "v1alpha1", "modeldeployments"): "ModelDeployment",
 }
 Place = tuple[str, str, str]
@@ -109,6 +111,15 @@ class FakeApi:
     def writes(self) -> list[tuple[str, str]]:
         """The requests that were not reads."""
         return [(verb, path) for verb, path in self.requests if verb not in ("GET", "WATCH")]
+
+    def add_namespace(self, name: str) -> None:
+        """A Namespace, for those who look at it; nothing else here needs one."""
+        metadata = {"name": name, "uid": str(uuid4()), "generation": 1, "resourceVersion": str(self._version)}
+        self.objects[("", "v1", "namespaces"), "", name] = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {**metadata, "creationTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
+        }
 
     # -- serving --------------------------------------------------------------------------------------------------
 
@@ -187,7 +198,7 @@ class FakeApi:
                     {
                         "name": name,
                         "singularName": name[:-1],
-                        "namespaced": True,
+                        "namespaced": name not in ("namespaces", "gatewayclasses"),
                         "kind": KINDS[group, version, name],
                         "verbs": verbs,
                     }
@@ -339,7 +350,8 @@ class FakeApi:
             wanted.setdefault("status", before.get("status"))
             if wanted["status"] is None:
                 del wanted["status"]
-            kept = {key: there[key] for key in ("uid", "creationTimestamp", "generation", "namespace", "name")}
+            fixed = ("uid", "creationTimestamp", "generation", "namespace", "name")
+            kept = {key: there[key] for key in fixed if key in there}
             wanted["metadata"] = {**wanted["metadata"], **kept, "resourceVersion": there["resourceVersion"]}
             if KINDS[place] == "ControllerRevision" and wanted.get("data") != before.get("data"):
                 raise Refusal(422, "Invalid", "data: Invalid value: field is immutable")
@@ -393,7 +405,7 @@ class FakeApi:
             obj["metadata"]["managedFields"] = _managed(request, obj["metadata"].get("managedFields") or [])
         self._version += 1
         obj["metadata"]["resourceVersion"] = str(self._version)
-        self.objects[place, obj["metadata"]["namespace"], obj["metadata"]["name"]] = obj
+        self.objects[place, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]] = obj
         await self._tell(Change(self._version, "ADDED" if before is None else "MODIFIED", place, obj, before))
         return obj
 
@@ -482,6 +494,9 @@ def _partial(obj: Manifest) -> Manifest:
 
 
 def _selected(request: web.Request, obj: Manifest) -> bool:
+    fields = request.query.get("fieldSelector", "")
+    if fields and fields != f"metadata.name={obj['metadata']['name']}":
+        return False
     labels = obj["metadata"].get("labels") or {}
     selector = request.query.get("labelSelector", "")
     if " in (" in selector:

@@ -139,6 +139,13 @@ ERRANDS: tuple[Errand, ...] = (
         "paused and resumed",
         deeds=(Deed(later, says(Action.PAUSE)), Deed(waits(OverlayKind.PAUSED), says(Action.RESUME), True)),
     ),
+    Errand(
+        "somebody freezes the namespace",
+        deeds=(
+            Deed(later, lambda world: world.freezes("year-end closing")),
+            Deed(waits(OverlayKind.FROZEN), lambda world: world.freezes("")),
+        ),
+    ),
     Errand("superseded", _bad, deeds=(Deed(exposed, applies(NEXT)),)),
     Errand("superseded before any traffic", Behaviour(start=30), deeds=(Deed(on_trial, applies(NEXT)),)),
     Errand("back to stable by the spec", deeds=(Deed(later, applies("fraud:v1")),)),

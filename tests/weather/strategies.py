@@ -22,8 +22,8 @@ def _stages(*stages: Spec, probation: str = "0s") -> Callable[[], Spec]:
     return make
 
 
-def _canary(*weights: int) -> Spec:
-    return {"canary": {"steps": [{"weight": weight, "minDuration": "20s"} for weight in weights]}}
+def _canary(*weights: int, **more: str) -> Spec:
+    return {"canary": {"steps": [{"weight": weight, "minDuration": "20s"} for weight in weights], **more}}
 
 
 _SHADOW: Spec = {"shadow": {"percent": 50, "minDuration": "20s"}}
@@ -33,6 +33,8 @@ STRATEGIES: dict[str, Callable[[], Spec]] = {
     "canary": _stages(_canary(5, 25, 50)),
     "shadow, then canary": _stages(_SHADOW, _canary(10, 50)),
     "shadow, then blue-green": _stages(_SHADOW, _BLUE_GREEN),
+    "shared canary": _stages(_canary(5, 50, capacity="Shared")),
+    "shared canary, then probation": _stages(_canary(10, 75, capacity="Shared"), probation="1m"),
     "canary, then probation": _stages(_canary(25, 50), probation="1m"),
 }
 """Name → what makes its spec."""

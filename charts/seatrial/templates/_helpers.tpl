@@ -93,9 +93,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [create]
 {{- end }}
 
+{{/* Freezes: annotations on the namespaces that are watched, and on the operator's own. */}}
+{{- define "seatrial.freezeRules" -}}
+- apiGroups: [""]
+  resources: [namespaces]
+  {{- if .Values.watch.namespaces }}
+  resourceNames: {{ append .Values.watch.namespaces .Release.Namespace | uniq | toJson }}
+  {{- end }}
+  verbs: [list, watch]
+{{- end }}
+
 {{/* Whether the gateway that a route is attached to works. Gateways live in namespaces of their own. */}}
 {{- define "seatrial.gatewayRules" -}}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways]
   verbs: [get, list, watch]
+# Whether its implementation can copy requests.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gatewayclasses]
+  verbs: [get]
 {{- end }}

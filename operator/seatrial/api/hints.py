@@ -46,6 +46,15 @@ def _starts_anew(probation: Mapping[str, Any]) -> bool:
     return probation["keep"] == "None" and bool(parse_duration(probation["duration"]))
 
 
+def _shares(strategy: Mapping[str, Any]) -> bool:
+    return any("canary" in stage and stage["canary"]["capacity"] == "Shared" for stage in strategy["stages"])
+
+
+def _shares_and_keeps_all(strategy: Mapping[str, Any]) -> bool:
+    probation = strategy["probation"]
+    return _shares(strategy) and probation["keep"] == "Full" and bool(parse_duration(probation["duration"]))
+
+
 def _has(name: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda found: name in found
 
@@ -97,6 +106,25 @@ HINTS: tuple[Hint, ...] = (
         message=(
             "blueGreen waits in full size for somebody to look at the candidate, and there is no address to look at: "
             "set traffic.preview"
+        ),
+    ),
+    Hint(
+        at="spec.strategy",
+        blame=".stages",
+        applies=_shares,
+        message=(
+            "capacity Shared makes stable smaller as the candidate grows, so a candidate that fails cannot be sent back "
+            "at once: its users stay with it until stable's pods have started again, one after another; set capacity to "
+            "Extra wherever there is room for the candidate's pods beside stable's"
+        ),
+    ),
+    Hint(
+        at="spec.strategy",
+        blame=".probation.keep",
+        applies=_shares_and_keeps_all,
+        message=(
+            "capacity Shared saves pods in the trial, and keep Full asks for twice as many in the probation after it: "
+            "set keep to Warm, or capacity to Extra"
         ),
     ),
     Hint(

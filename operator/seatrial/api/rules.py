@@ -402,6 +402,18 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        name="shared-by-weight",
+        at="spec.strategy.stages[].canary",
+        blame=".capacity",
+        cel="self.capacity != 'Shared' || self.scale == 'ByWeight'",
+        holds=lambda self: self["capacity"] != "Shared" or self["scale"] == "ByWeight",
+        message=(
+            "capacity is Shared and scale is {scale}: what both revisions share goes to them by their weights; leave "
+            "scale out, or set capacity to Extra"
+        ),
+        values={"scale": _quoted("scale")},
+    ),
+    Rule(
         name="one-kind-of-stage",
         at="spec.strategy.stages[]",
         cel="[has(self.shadow), has(self.canary), has(self.blueGreen)].exists_one(x, x)",

@@ -214,6 +214,13 @@ Scale = Annotated[str, StringConstraints(max_length=8, pattern=r"^(ByWeight|Full
 """`ByWeight`, `Full`, or a number of pods."""
 
 
+class Capacity(StrEnum):
+    """Where the candidate's pods find room."""
+
+    EXTRA = "Extra"
+    SHARED = "Shared"
+
+
 class CanaryStep(Model):
     """One exposure: a share of live traffic for at least a time."""
 
@@ -234,6 +241,9 @@ class Canary(Model):
     """The steps, weights ascending. After the last one the candidate becomes stable."""
     scale: Scale = "ByWeight"
     """Pods of the candidate: what each weight needs, as many as stable, or a number."""
+    capacity: Capacity = Capacity.EXTRA
+    """`Extra`: stable keeps its size until the candidate is accepted, and going back takes a moment. `Shared`: stable
+    shrinks as the candidate grows, room for one pod more is enough, and going back takes as long as pods need to start."""
 
 
 class Shadow(Model):

@@ -103,8 +103,6 @@ class ProbationView:
 
     previous: str
     until: datetime | None
-    kept: str
-    """What is held for going back, and what going back would take."""
 
 
 class Reading:
@@ -267,9 +265,12 @@ class Reading:
         entry = raw.mapping(self._status, "probation")
         if not entry or self.on_trial:
             return None
-        return ProbationView(
-            raw.text(entry, "previous"), raw.time(entry, "until"), raw.text(self._status, "kept").rstrip(".")
-        )
+        return ProbationView(raw.text(entry, "previous"), raw.time(entry, "until"))
+
+    @property
+    def kept(self) -> str:
+        """What going back would take, where more than a moment or on probation: a sentence, or empty."""
+        return raw.text(self._status, "kept").rstrip(".")
 
     @property
     def kept_waiting(self) -> bool:

@@ -114,8 +114,8 @@ def _live(r: Reading, now: datetime, command: str, width: int) -> list[Renderabl
         parts += [Text(), _revisions(r, width)]
     if phase(r.phase).way and (r.on_trial or r.probation):
         parts += [Text(), way(r, now, width)]
-    if r.probation and r.probation.kept:
-        parts.append(_fold(("↩ ", Text(r.probation.kept)), mark="blue"))
+    if r.kept:
+        parts.append(_fold(("↩ ", Text(r.kept)), mark="blue"))
     waits = waits_for(r, now)
     parts += [_fold(("◌ ", Text(f"waits for {wait.text}")), mark="cyan") for wait in waits if wait.kind in QUIET]
     if r.preflight:
@@ -150,8 +150,8 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
         parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
     steps = next_steps(r, command)
     under_way = r.on_trial or r.probation is not None
-    if r.probation and r.probation.kept:
-        parts += [Text(), Text("Going back", style="bold"), _fold(("  ", Text(r.probation.kept)))]
+    if r.kept:
+        parts += [Text(), Text("Going back", style="bold"), _fold(("  ", Text(r.kept)))]
     if steps or under_way:
         parts += [Text(), Text("What you can do", style="bold")]
         if under_way and not any(wait.kind in ("operator", "person") for wait in waits):

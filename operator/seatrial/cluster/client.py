@@ -89,6 +89,16 @@ class Timeouts:
     """A watch without a line: the API server sends a bookmark about once a minute."""
 
 
+def _place(namespace: str | None, name: str) -> str:
+    """An object for messages: what lies in no namespace has only a name."""
+    return name if namespace is None else f"{namespace}/{name}"
+
+
+def _picked(labels: str, fields: str) -> dict[str, str]:
+    """The part of a query that picks objects."""
+    return {name: value for name, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
+
+
 def encode(body: object) -> bytes:
     """JSON exactly as Go writes a map: keys sorted, no spaces, `<`, `>` and `&` escaped.
 
@@ -184,11 +194,11 @@ class Client:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest:
         """One object as it is now."""
-        return await self._json("get", kind, "GET", kind.path(namespace, name), name=f"{namespace}/{name}")
+        return await self._json("get", kind, "GET", kind.path(namespace, name), name=_place(namespace, name))
 
-    async def find(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+    async def find(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """One object, or None where it, or its kind, does not exist."""
         try:
             return await self.get(kind, namespace, name)
@@ -220,11 +230,12 @@ class Client:
         namespace: str | None = None,
         *,
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
         size: int | None = None,
     ) -> AsyncIterator[Listing]:
         """The same, a page at a time. Raises `Gone` when reading takes longer than the server remembers."""
-        query = {"limit": str(size or PAGE)} | ({"labelSelector": selector} if selector else {})
+        query = {"limit": str(size or PAGE)} | _picked(selector, fields)
         while True:
             page = await self._json(
                 "list",
@@ -255,6 +266,7 @@ class Client:
         resource_version: str,
         *,
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
         seconds: int = 300,
     ) -> AsyncIterator[WatchEvent]:
@@ -264,9 +276,8 @@ class Client:
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(seconds),
+            **_picked(selector, fields),
         }
-        if selector:
-            query["labelSelector"] = selector
         what = f"WATCH {kind.plural}"
         limits = aiohttp.ClientTimeout(
             total=seconds + 30, sock_connect=self._timeouts.connect, sock_read=self._timeouts.silence
@@ -334,7 +345,7 @@ class Client:
         )
 
     async def patch(
-        self, kind: Kind, namespace: str, name: str, body: Mapping[str, Any], *, subresource: str = ""
+        self, kind: Kind, namespace: str | None, name: str, body: Mapping[str, Any], *, subresource: str = ""
     ) -> Manifest:
         """A JSON merge patch. `metadata.resourceVersion` in it makes it a 409 if somebody wrote in between."""
         return await self._json(
@@ -345,7 +356,7 @@ class Client:
             query=self._write_query(),
             body=body,
             content_type="application/merge-patch+json",
-            name=f"{namespace}/{name}",
+            name=_place(namespace, name),
             subresource=subresource,
         )
 

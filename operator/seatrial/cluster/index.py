@@ -1,4 +1,5 @@
-"""All ModelDeployments we watch, as far as one matters to another: host names, rules, Gateways, and turns.
+"""All ModelDeployments we watch, as far as passes over others or over many need to know: host names, rules, Gateways,
+turns, and who is on trial.
 
 Kept from the watch, so that a pass needs no LIST to see who else claims its host name.
 """
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from seatrial.cluster.freezes import Freezes
 from seatrial.cluster.parse import Parent, time_of
 from seatrial.cluster.turns import Turns
 from seatrial.core.state import Installation, Manifest
@@ -38,12 +40,15 @@ class Index:
     installation: Installation
     claims: dict[Key, Claim] = field(default_factory=dict)
     turns: Turns = field(init=False)
+    freezes: Freezes = field(init=False)
+    on_trial: set[Key] = field(default_factory=set)
     _by_hostname: dict[str, set[Key]] = field(default_factory=dict)
     _by_gateway: dict[Parent, set[Key]] = field(default_factory=dict)
     _by_route: dict[tuple[str, str], set[Key]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.installation)
+        self.freezes = Freezes(self.installation.home, self.on_trial)
 
     def put(self, resource: Manifest) -> set[Key]:
         """Take note of a resource; returns the others whom a change of its claim concerns."""
@@ -52,6 +57,7 @@ class Index:
         claim = self.claim_of(resource)
         before = self.claims.get(key)
         waiting = self.turns.put(key, resource)
+        (self.on_trial.add if (resource.get("status") or {}).get("rollout") else self.on_trial.discard)(key)
         if before == claim:
             return waiting
         touched = self._release(key) if before is not None else set()
@@ -66,6 +72,7 @@ class Index:
 
     def drop(self, key: Key) -> set[Key]:
         """Forget a resource; returns the others that shared a host name with it, or waited for it."""
+        self.on_trial.discard(key)
         return self._release(key) | self.turns.drop(key)
 
     def _release(self, key: Key) -> set[Key]:

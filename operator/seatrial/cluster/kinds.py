@@ -10,7 +10,7 @@ from seatrial.api.base import GROUP, KIND, PLURAL, VERSION
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of namespaced object."""
+    """One kind of object."""
 
     group: str
     """Empty for the core group."""
@@ -24,7 +24,7 @@ class Kind:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
-        """The path of a collection (of all namespaces where none is given), an object or a subresource."""
+        """The path of a collection, an object or a subresource: without a namespace, of all of them, or in none."""
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if namespace is not None:
             parts += ["namespaces", namespace]
@@ -42,6 +42,8 @@ CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 EVENT = Kind("", "v1", "events", "Event")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GATEWAY = Kind("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
+GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 WRITTEN = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET, HTTP_ROUTE)

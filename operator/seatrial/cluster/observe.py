@@ -23,6 +23,7 @@ from seatrial.cluster.index import Index, Key
 from seatrial.cluster.kinds import (
     BY_KIND,
     GATEWAY,
+    GATEWAY_CLASS,
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
     POD,
@@ -35,17 +36,19 @@ from seatrial.cluster.parse import (
     gateway_problem,
     is_ours,
     parents_of,
+    parse_gateway_class,
     parse_record,
     parse_route,
     parse_spec,
     parse_status,
     parse_team_route,
     parse_workload,
+    strays,
     time_of,
 )
 from seatrial.cluster.together import together
 from seatrial.core.borrowed import in_force
-from seatrial.core.state import Installation, Manifest, Observed, Record, Ref, Route, Rule
+from seatrial.core.state import GatewayClass, Installation, Manifest, Observed, Record, Ref, Route, Rule
 
 NO_GATEWAY_API = (
     "the Gateway API is not installed in this cluster: install its custom resources and a gateway "
@@ -64,6 +67,14 @@ class Raw:
     resource: Manifest
     children: Mapping[Kind, tuple[Manifest, ...]]
     """By kind, everything that bears the resource's label; a kind the API server does not know is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What a pass wants to know of a Gateway."""
+
+    problem: str
+    class_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +142,7 @@ class Observer:
                 sorted_out[name][kind] = tuple(items)
         return [Raw(resource, sorted_out[name]) for resource, name in zip(resources, names, strict=True)]
 
-    async def view(self, raw: Raw, gateways: dict[Parent, str] | None = None) -> View:
+    async def view(self, raw: Raw, gateways: dict[Parent, Gateway] | None = None) -> View:
         """What was read, parsed and compared with what we wrote.
 
         `gateways` remembers what was said of each Gateway, for views that are made together.
@@ -167,7 +178,16 @@ class Observer:
             route, rule, route_problem = _team_route(name, through, team)
             edited += _rule_edited(name, through, rule, team, written)
         pods = raw.children.get(POD, ())
-        workloads = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
+        parsed = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
+        workloads = {found.revision: found for found in parsed if found is not None}
+        attached = await self._gateways(
+            spec,
+            namespace,
+            HTTP_ROUTE in raw.children,
+            {} if gateways is None else gateways,
+            route if through is not None else None,
+        )
+        comes = status.stable is not None and revision(raw_spec) != status.stable
         observed = Observed(
             name=name,
             namespace=namespace,
@@ -182,7 +202,8 @@ class Observer:
             spec_by=(metadata.get("annotations") or {}).get(SPEC_BY, ""),
             invalid=invalid,
             records=records,
-            workloads={found.revision: found for found in workloads if found is not None},
+            workloads=workloads,
+            strays=strays(name, pods, workloads),
             services={
                 ref.name: (obj.get("spec") or {}).get("selector") or {}
                 for ref, obj in objects.items()
@@ -199,9 +220,10 @@ class Observer:
             rewritten=_rewritten(page, objects),
             conflict=self._index.conflict((namespace, name), self._index.claim_of(resource)),
             turn=self._index.turns.wait((namespace, name)),
-            gateway_problem=await self._gateway_problem(
-                spec, namespace, HTTP_ROUTE in raw.children, {} if gateways is None else gateways
-            ),
+            freeze=self._index.freezes.of(namespace),
+            # What the Gateways of a team's own route have to say is in its status.
+            gateway_problem=next((gateway.problem for gateway in attached if gateway.problem and through is None), ""),
+            gateway_classes=await self._classes(attached) if comes and spec is not None and _shadows(spec) else (),
         )
         return View(observed, resource, objects, written, team, drifted)
 
@@ -224,30 +246,50 @@ class Observer:
     async def _find(self, namespace: str, refs: Iterable[Ref]) -> list[Manifest | None]:
         return await together(*(self._client.find(BY_KIND[ref.kind], namespace, ref.name) for ref in refs))
 
-    async def _gateway_problem(
-        self, spec: ModelDeploymentSpec | None, namespace: str, served: bool, known: dict[Parent, str]
-    ) -> str:
+    async def _gateways(
+        self,
+        spec: ModelDeploymentSpec | None,
+        namespace: str,
+        served: bool,
+        known: dict[Parent, Gateway],
+        team: Route | None,
+    ) -> list[Gateway]:
         if spec is None:
-            return ""
+            return []
         if not served:
-            return NO_GATEWAY_API
-        if spec.traffic.route_ref is not None:
-            return ""  # what its Gateways say is in the route's status
-        parents = parents_of(spec, namespace, self._installation)
-        if not parents:
-            return NO_GATEWAY
+            return [Gateway(NO_GATEWAY_API)]
+        if team is not None:
+            parents = tuple(dict.fromkeys((ref.namespace or namespace, ref.name) for ref in team.parents))
+        else:
+            parents = parents_of(spec, namespace, self._installation)
+        if not parents and spec.traffic.route_ref is None:
+            return [Gateway(NO_GATEWAY)]
         unknown = [parent for parent in parents if parent not in known]
         answers = await together(*(self._ask_gateway(parent) for parent in unknown))
         known.update(zip(unknown, answers, strict=True))
-        return next((known[parent] for parent in parents if known[parent]), "")
+        return [known[parent] for parent in parents]
 
-    async def _ask_gateway(self, parent: Parent) -> str:
+    async def _ask_gateway(self, parent: Parent) -> Gateway:
         try:
-            return gateway_problem(parent, await self._client.find(GATEWAY, *parent))
+            found = await self._client.find(GATEWAY, *parent)
         except ApiError as error:
             if error.code != 403:
                 raise
-            return f"Gateway {parent[0]}/{parent[1]} cannot be read by the operator: {error.message}"
+            return Gateway(f"Gateway {parent[0]}/{parent[1]} cannot be read by the operator: {error.message}")
+        named = ((found or {}).get("spec") or {}).get("gatewayClassName") or ""
+        return Gateway(gateway_problem(parent, found), str(named))
+
+    async def _classes(self, gateways: Iterable[Gateway]) -> tuple[GatewayClass, ...]:
+        names = dict.fromkeys(gateway.class_name for gateway in gateways if gateway.class_name)
+        return tuple(await together(*(self._ask_class(name) for name in names)))
+
+    async def _ask_class(self, name: str) -> GatewayClass:
+        try:
+            return parse_gateway_class(name, await self._client.find(GATEWAY_CLASS, None, name))
+        except ApiError as error:
+            if error.code != 403:
+                raise
+            return GatewayClass(name, unread=f"GatewayClass {name} cannot be read by the operator: {error.message}")
 
     # -- comparing ------------------------------------------------------------------------------------------------
 
@@ -333,6 +375,10 @@ def _needed(name: str, raw_spec: Mapping[str, object], spec: ModelDeploymentSpec
         Ref("Deployment", child),
         Ref("Service", child),
     )
+
+
+def _shadows(spec: ModelDeploymentSpec) -> bool:
+    return any(stage.shadow is not None for stage in spec.strategy.stages)
 
 
 def _refs(written: Iterable[str]) -> Iterable[Ref]:

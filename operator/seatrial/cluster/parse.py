@@ -6,7 +6,7 @@ Everything stored is untrusted: a spec may be older than the schema, a status ma
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from seatrial.api.spec import ModelDeploymentSpec, ParentRef
 from seatrial.api.status import Status
 from seatrial.build.names import MANAGER, MODEL_LABEL, REVISION_LABEL, child_name
 from seatrial.build.rule import LARGEST, find, is_taken, names, original, sorted_out
-from seatrial.core.state import Backend, Installation, Manifest, Pod, Record, Route, Rule, Workload
+from seatrial.core.state import Backend, GatewayClass, Installation, Manifest, Pod, Record, Route, Rule, Workload
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -123,12 +123,16 @@ def parse_pod(manifest: Manifest) -> Pod:
     scheduled = condition(status.get("conditions"), "PodScheduled")
     unschedulable = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
     ends = [_last_end(entry) for entry in in_order]
+    created, ready = time_of(metadata.get("creationTimestamp")), condition(status.get("conditions"), "Ready")
+    is_ready = ready.get("status") == "True"
+    since = ready.get("lastTransitionTime") if is_ready else None
     return Pod(
         name=metadata["name"],
         ip=status.get("podIP") or "",
-        created=time_of(metadata.get("creationTimestamp")),
-        ready=condition(status.get("conditions"), "Ready").get("status") == "True",
+        created=created,
+        ready=is_ready,
         leaving="deletionTimestamp" in metadata,
+        start=time_of(since) - created if since else None,
         restarts=sum(int(entry.get("restartCount") or 0) for entry in in_order),
         oom_kills=sum(1 for entry in in_order if _was_oom_killed(entry)),
         image_ids=tuple(entry.get("imageID") or "" for entry in in_order),
@@ -185,6 +189,13 @@ def parse_workload(model: str, deployment: Manifest, pods: Iterable[Manifest]) -
     )
 
 
+def strays(model: str, pods: Iterable[Manifest], revisions: Collection[str]) -> int:
+    """How many pods of a model belong to none of these revisions, and have not run their course."""
+    labelled = ((pod, (pod["metadata"].get("labels") or {}).get(REVISION_LABEL)) for pod in pods)
+    others = [(pod, revision) for pod, revision in labelled if revision is not None and revision not in revisions]
+    return sum(1 for pod, revision in others if _belongs(pod, model, revision))
+
+
 def _belongs(pod: Manifest, model: str, revision: str) -> bool:
     """Whether a pod is one of a revision's Deployment, and not one that has run its course (evicted)."""
     metadata = pod["metadata"]
@@ -195,7 +206,9 @@ def _belongs(pod: Manifest, model: str, revision: str) -> bool:
         return False
     prefix = f"{child_name(model, revision)}-"
     return any(
-        owner.get("controller") and owner.get("kind") == "ReplicaSet" and str(owner.get("name")).startswith(prefix)
+        bool(owner.get("controller"))
+        and owner.get("kind") == "ReplicaSet"
+        and str(owner.get("name")).startswith(prefix)
         for owner in metadata.get("ownerReferences") or ()
     )
 
@@ -355,6 +368,16 @@ def parents_of(spec: ModelDeploymentSpec, namespace: str, installation: Installa
 
 def _named(ref: ParentRef, namespace: str) -> Parent:
     return ref.namespace or namespace, ref.name
+
+
+def parse_gateway_class(name: str, manifest: Manifest | None) -> GatewayClass:
+    """What a class says of its implementation. Features were plain names once, and are objects with a name."""
+    if manifest is None:
+        return GatewayClass(name, unread=f"GatewayClass {name} does not exist")
+    features = (manifest.get("status") or {}).get("supportedFeatures") or []
+    names = (entry.get("name") if isinstance(entry, dict) else entry for entry in features)
+    controller = str((manifest.get("spec") or {}).get("controllerName") or "")
+    return GatewayClass(name, controller, frozenset(str(found) for found in names if found))
 
 
 def gateway_problem(parent: Parent, gateway: Manifest | None) -> str:

@@ -12,7 +12,7 @@ from seatrial.api.base import GROUP, PLURAL
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 
-Scope = Literal["models", "gateways", "lease"]
+Scope = Literal["models", "gateways", "freezes", "lease"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,7 +20,8 @@ class Right:
     """One verb on one resource.
 
     `models`: in every namespace that is watched (all of them, cluster-wide). `gateways`: wherever the
-    Gateways are; the operator says so in status where it lacks it. `lease`: in the Lease's namespace.
+    Gateways are; the operator says so in status where it lacks it. `freezes`: on the namespaces that are watched,
+    and the operator's own; without it nothing can be frozen. `lease`: in the Lease's namespace.
     """
 
     group: str
@@ -49,6 +50,8 @@ RIGHTS: tuple[Right, ...] = (
     *_rights("", "pods", "list watch"),
     *_rights("", "configmaps", "get"),
     *_rights(GATEWAY_GROUP, "gateways", "get list watch", "gateways"),
+    *_rights(GATEWAY_GROUP, "gatewayclasses", "get", "gateways"),
+    *_rights("", "namespaces", "list watch", "freezes"),
     *_rights("", "events", "create"),
     *_rights("coordination.k8s.io", "leases", "get create update", "lease"),
 )

@@ -13,16 +13,18 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seatrial.api.base import KIND
 from seatrial.build.names import MANAGED_BY, MANAGER, MODEL_LABEL
 from seatrial.cluster.client import Client
 from seatrial.cluster.errors import ApiError, Gone, NotAllowed, NotFound, Unreachable
+from seatrial.cluster.freezes import Freezes, said_of
 from seatrial.cluster.index import Key
 from seatrial.cluster.kinds import (
     GATEWAY,
     HTTP_ROUTE,
+    NAMESPACE,
     POD,
     WRITTEN,
     Kind,
@@ -44,7 +46,11 @@ class Spec:
 
     kind: Kind
     selector: str = ""
+    """Labels."""
+    fields: str = ""
     metadata_only: bool = True
+    without: str = ""
+    """What is missing while it does not run, for the log."""
 
 
 CHILDREN = (
@@ -55,6 +61,7 @@ CHILDREN = (
 ROUTES = Spec(HTTP_ROUTE)
 """All of them: a rule of a team's own route may be one that a resource steers."""
 GATEWAYS = Spec(GATEWAY, metadata_only=False)
+NAMESPACES = Spec(NAMESPACE, without="nothing can be frozen by an annotation meanwhile")
 
 
 @dataclass(slots=True)
@@ -74,6 +81,8 @@ class Stream:
     wake: Callable[[Key], None]
     version_of: Callable[[Manifest], str] = lambda item: str(item["metadata"].get("resourceVersion"))
     """What must change for a wake; the resourceVersion unless only a part matters."""
+    take_note: Callable[[Manifest], None] = lambda _item: None
+    """Told of every object that is there, before its keys are woken."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the first list is read, or the kind is known to be absent."""
     heard: float = 0.0
@@ -86,7 +95,7 @@ class Stream:
     @property
     def name(self) -> str:
         """For logs."""
-        return f"{self.spec.kind.plural} in {self.namespace or 'all namespaces'}"
+        return f"{self.spec.kind.plural} in {self.namespace or self.spec.fields or 'all namespaces'}"
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -113,11 +122,14 @@ class Stream:
                 version = ""
             except ApiError as error:
                 self._failures += 1
+                told = self.problem == str(error)
                 self.problem = str(error)
                 # Broken and trying again is not stuck: ending the process would not mend the API server.
                 self._alive()
-                level = logging.DEBUG if isinstance(error, Unreachable) and self._failures == 1 else logging.WARNING
-                logger.log(level, "the watch of %s broke: %s", self.name, error)
+                passing = isinstance(error, Unreachable) and self._failures == 1
+                missed = f"; {self.spec.without}" if self.spec.without else ""
+                level = logging.DEBUG if passing or told else logging.WARNING
+                logger.log(level, "the watch of %s broke: %s%s", self.name, error, missed)
                 if isinstance(error, NotAllowed):
                     # Forbidden is an answer too: the rest of the operator must not wait for this one.
                     self._alive()
@@ -131,7 +143,7 @@ class Stream:
         gone = dict(self._seen)
         version = ""
         async for page in self.client.pages(
-            spec.kind, self.namespace, selector=spec.selector, metadata_only=spec.metadata_only
+            spec.kind, self.namespace, selector=spec.selector, fields=spec.fields, metadata_only=spec.metadata_only
         ):
             version = page.resource_version
             for item in page.items:
@@ -154,6 +166,7 @@ class Stream:
             self.namespace,
             version,
             selector=spec.selector,
+            fields=spec.fields,
             metadata_only=spec.metadata_only,
             seconds=seconds,
         )
@@ -181,6 +194,7 @@ class Stream:
         return version
 
     def _note(self, item: Manifest) -> None:
+        self.take_note(item)
         uid, version = str(item["metadata"]["uid"]), self.version_of(item)
         keys = frozenset(self.keys_of(item))
         before = self._seen.get(uid)
@@ -229,6 +243,13 @@ def gateway_conditions(gateway: Manifest) -> str:
     return repr((gateway["metadata"].get("generation"), said))
 
 
+def _namespaces(watched: Iterable[str] | None, home: str) -> list[Spec]:
+    """All namespaces in one watch; or each that matters by its name, which a narrow role can allow."""
+    if watched is None:
+        return [NAMESPACES]
+    return [replace(NAMESPACES, fields=f"metadata.name={name}") for name in dict.fromkeys((*watched, home)) if name]
+
+
 class Streams:
     """All streams of an operator."""
 
@@ -240,6 +261,7 @@ class Streams:
         attached: Callable[[Parent], Iterable[Key]],
         routed: Callable[[tuple[str, str]], Iterable[Key]],
         gateway_namespaces: Iterable[str] | None,
+        freezes: Freezes,
     ) -> None:
         def gateway_keys(item: Manifest) -> Iterable[Key]:
             return attached((item["metadata"]["namespace"], item["metadata"]["name"]))
@@ -255,6 +277,10 @@ class Streams:
             *(
                 Stream(client, GATEWAYS, namespace, gateway_keys, wake, gateway_conditions)
                 for namespace in gateways_where
+            ),
+            *(
+                Stream(client, spec, None, freezes.concerned, wake, lambda item: repr(said_of(item)), freezes.note)
+                for spec in _namespaces(namespaces, freezes.home)
             ),
         ]
 

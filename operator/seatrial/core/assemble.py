@@ -17,7 +17,7 @@ from seatrial.build.route import Preview, http_route
 from seatrial.build.route import splice as spliced
 from seatrial.build.rule import Splice
 from seatrial.build.service import model_service, preview_service, revision_service
-from seatrial.core import borrowed, probation, voyage
+from seatrial.core import borrowed, capacity, probation, sharing, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
 from seatrial.core.traffic import as_backends, copies_of, highest, parts
@@ -92,13 +92,16 @@ def size(p: Pass, status: Status, revision: str) -> int:
     current = workload.replicas if workload is not None else 0
     rollout = status.rollout
     if revision == status.stable:
-        return p.replicas
+        return voyage.stable_size(p, status)
     if rollout is not None and rollout.revision == revision and rollout.back is None:
-        need = p.replicas if status.stable is None else voyage.pods_needed(p, status, rollout)
-        return max(need, min(current, p.replicas)) if rollout.exposed else need
+        need = p.replicas if status.stable is None else voyage.pods_asked(p, status, rollout)
+        if rollout.exposed:
+            return max(need, min(sharing.floor(p, status, revision), p.replicas))
+        met = highest(status.traffic, revision)  # an earlier trial of it may still be on its way out
+        return max(need, min(current, capacity.pods_for(p.replicas, met))) if met else need
     if revision == probation.previous(status):
         return _kept(p, status, revision, current)
-    return current
+    return sharing.floor(p, status, revision)
 
 
 def _kept(p: Pass, status: Status, revision: str, current: int) -> int:

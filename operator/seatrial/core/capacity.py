@@ -1,8 +1,19 @@
-"""How many pods a share of the traffic needs, and how far traffic may return at once."""
+"""How many pods a share of the traffic needs, and how much traffic pods can carry."""
 
 from __future__ import annotations
 
 from seatrial.api.status import PARTS
+
+
+def pods_for(replicas: int, weight: int) -> int:
+    """Pods that a revision needs for a weight in parts, of `replicas` for all of it: rounded up, at least one.
+
+    One part is nobody's burden: thirds are 333,333 and 666,667, and need one pod and two.
+
+    >>> [pods_for(3, w) for w in (0, 333_333, 333_335, 666_667, PARTS)]
+    [1, 1, 2, 2, 3]
+    """
+    return max(1, -(-replicas * (weight - 1) // PARTS))
 
 
 def needed(replicas: int, percent: int) -> int:
@@ -11,7 +22,16 @@ def needed(replicas: int, percent: int) -> int:
     >>> [needed(4, p) for p in (1, 25, 26, 100)]
     [1, 1, 2, 4]
     """
-    return max(1, -(-replicas * percent // 100))
+    return pods_for(replicas, percent * PARTS // 100)
+
+
+def carried(ready: int, replicas: int) -> int:
+    """The weight in parts that ready pods can carry, of `replicas` for all of it.
+
+    >>> [carried(ready, 3) for ready in (0, 1, 2, 3, 4)]
+    [0, 333333, 666666, 1000000, 1000000]
+    """
+    return PARTS if ready >= replicas else PARTS * ready // replicas
 
 
 def retreat(current: int, stable_ready: int, replicas: int, candidate_ready: int) -> int:
@@ -28,6 +48,4 @@ def retreat(current: int, stable_ready: int, replicas: int, candidate_ready: int
     >>> retreat(500_000, stable_ready=1, replicas=4, candidate_ready=0)
     0
     """
-    if candidate_ready == 0 or stable_ready >= replicas:
-        return 0
-    return min(current, PARTS - PARTS * stable_ready // max(1, replicas))
+    return 0 if candidate_ready == 0 else min(current, PARTS - carried(stable_ready, replicas))

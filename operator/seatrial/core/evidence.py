@@ -219,7 +219,7 @@ def _forecast(p: Pass, check: Check, learned: CheckStatus) -> CheckStatus:
     sentence = checks.forecast(check, learned, p.legs, p.spec.analysis)
     if not sentence:
         return learned
-    p.event("SlowToDecide", sentence, "Warning")
+    p.event("SlowToDecide", sentence)
     return learned.model_copy(update={"forecast": sentence})
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from seatrial.api.spec import Approval, BlueGreen, Canary, Shadow, Stage, Strategy
+from seatrial.api.spec import Approval, BlueGreen, Canary, Capacity, Shadow, Stage, Strategy
 from seatrial.core.capacity import needed
 
 
@@ -37,6 +37,8 @@ class Leg:
     """Percent of live requests of which the candidate gets a copy."""
     scale: str = "ByWeight"
     """Pods: what the exposure needs, as many as stable, or a number."""
+    shared: bool = False
+    """Stable makes room for these pods."""
 
     @property
     def judged(self) -> bool:
@@ -78,7 +80,15 @@ def _shadow(stage: Shadow) -> list[Leg]:
 
 def _canary(stage: Canary) -> list[Leg]:
     return [
-        Leg(Kind.CANARY, step.min_duration, step.max_duration, step.approval, weight=step.weight, scale=stage.scale)
+        Leg(
+            Kind.CANARY,
+            step.min_duration,
+            step.max_duration,
+            step.approval,
+            weight=step.weight,
+            scale=stage.scale,
+            shared=stage.capacity is Capacity.SHARED,
+        )
         for step in stage.steps
     ]
 

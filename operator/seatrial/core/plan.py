@@ -32,6 +32,7 @@ from seatrial.core import (
     clock,
     evidence,
     health,
+    mirroring,
     people,
     probation,
     summary,
@@ -200,9 +201,13 @@ def notice_obstacles(p: Pass, status: Status) -> Status:
         )
     if observed.conflict:
         p.stalled(status, "RouteConflict", observed.conflict)
-    comes = status.stable is not None and p.wanted != status.stable
+    refused = status.rejected.revision if status.rejected is not None else None
+    known = (status.stable, probation.previous(status), refused)
+    comes = status.stable is not None and p.wanted not in known
     if comes and voyage.agreements(p) and not p.installation.image:
         p.stalled(status, "NoImage", NO_IMAGE)
+    if comes and (said := mirroring.lacking(p)):
+        p.stalled(status, "CannotMirror", said)
     status = borrowed.obstruct(p, status)
     if p.spec.traffic.route_ref is None and not assemble.parents(p):
         p.stalled(
@@ -311,6 +316,8 @@ def begin(p: Pass, status: Status) -> Status:
         status = opened
     else:
         status = status.model_copy(update={"checks": []})
+    if status.stable is not None and (said := mirroring.unknown(p)):
+        p.event("MirrorUnknown", said, "Warning")
     p.wake(p.installation.dwell)  # where its objects are there already, nothing else would have us look again
     return trial.begin(p, status)
 
@@ -323,7 +330,7 @@ def watch_pods(p: Pass, status: Status) -> Status:
     workload = p.workload(rollout.revision)
     if workload is not None and (fault := health.broken(workload)) is not None:
         return trial.go_back(p, status, fault.reason, fault.message)
-    need, ready = voyage.pods_needed(p, status, rollout), p.ready(rollout.revision)
+    need, ready = voyage.pods_asked(p, status, rollout), p.ready(rollout.revision)
     if workload is not None and ready >= need:
         return _same_images(p, _with_rollout(status, clock.ready(rollout)), workload)
     problem = health.image_problem(workload) if workload is not None else ""
@@ -398,7 +405,7 @@ def _preflight_question(p: Pass, status: Status) -> PreflightQuestion | None:
     if rollout.exposed or rollout.preflight is not None or p.spec.model is None:
         return None
     workload = p.workload(rollout.revision)
-    if workload is None or workload.ready < voyage.pods_needed(p, status, rollout):
+    if workload is None or workload.ready < max(1, voyage.pods_asked(p, status, rollout)):
         return None
     pods = tuple(sorted((pod.name, pod.ip) for pod in workload.pods if pod.ready and not pod.leaving))
     return PreflightQuestion(

@@ -37,6 +37,8 @@ class Installation:
     """The API server checks commands and writes down who made a revision."""
     gitops_accounts: tuple[str, ...] = ()
     """Users that apply what others wrote; `*` stands for any characters."""
+    home: str = ""
+    """The namespace the operator runs in; empty where it is not known."""
     trials: int = 0
     """Trials that may run at the same time in all namespaces together; 0 for any number."""
     trials_in_namespace: int = 0
@@ -72,6 +74,8 @@ class Pod:
     ready: bool
     leaving: bool = False
     """It has a deletion timestamp."""
+    start: timedelta | None = None
+    """How long it took to become ready, where it is ready."""
     restarts: int = 0
     """Restarts of all its containers together."""
     oom_kills: int = 0
@@ -176,6 +180,18 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayClass:
+    """The implementation behind a Gateway."""
+
+    name: str
+    controller: str = ""
+    features: frozenset[str] = frozenset()
+    """`status.supportedFeatures`; empty where it says nothing."""
+    unread: str = ""
+    """Why nothing of it is known: a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One look at the cluster, on live reads."""
 
@@ -198,6 +214,8 @@ class Observed:
     records: Mapping[str, Record] = field(default_factory=dict)
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     """By revision."""
+    strays: int = 0
+    """Pods of revisions whose Deployment is gone: they are on their way out, and take their room until then."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Our Services by name, with their selectors."""
     budgets: frozenset[str] = frozenset()
@@ -222,6 +240,10 @@ class Observed:
     """An older resource that owns one of our host names: a sentence, or empty."""
     turn: str = ""
     """Which other trials a new one waits for: a sentence, or empty."""
+    freeze: str = ""
+    """What people have frozen, how and why: a sentence, or empty."""
+    gateway_classes: tuple[GatewayClass, ...] = ()
+    """Classes of the Gateways we attach to; read only where a trial with a shadow is about to begin, or under way."""
     gateway_problem: str = ""
     """A Gateway we attach to that is missing or not accepted: a sentence, or empty."""
 

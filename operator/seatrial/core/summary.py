@@ -13,7 +13,7 @@ from seatrial.api.status import (
     Trialled,
 )
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
-from seatrial.core import assemble, conditions, probation, voyage, waiting, windows
+from seatrial.core import assemble, conditions, probation, sharing, voyage, waiting, windows
 from seatrial.core.conditions import Claim
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest, percent, weight_of
@@ -38,7 +38,7 @@ def summarise(p: Pass, status: Status) -> Status:
             "message": text[:1024],
             "weight": weight,
             "step": step,
-            "kept": probation.told(p, status)[:1024],
+            "kept": (probation.told(p, status) or sharing.told(p, status))[:1024],
             "url": _url(p, status),
             "revisions": _revisions(p, status),
             "selector": _selector(p, live),
@@ -128,7 +128,7 @@ def _on_trial(p: Pass, status: Status) -> str:
     if rollout.promoting:
         return f"all traffic moves to revision {rollout.revision}"
     if not rollout.exposed:
-        need = voyage.pods_needed(p, status, rollout)
+        need = max(1, voyage.pods_asked(p, status, rollout))
         return f"revision {rollout.revision} gets ready: {p.ready(rollout.revision)} of {need} pods"
     if rollout.confirmed_at is None:
         return f"revision {rollout.revision} goes to {voyage.leg(p, rollout).told()}"
@@ -215,6 +215,9 @@ def overlay_of(p: Pass, status: Status) -> Overlay | None:
             OverlayKind.PAUSED,
             f"paused by {status.paused.by}{why}; seatrial resume {p.observed.name} goes on, abort sends it back",
         )
+    if p.observed.freeze and status.stable is not None:
+        sentence = f"{p.observed.freeze}; no more exposure until it is taken off, for ever if need be"
+        return stops(OverlayKind.FROZEN, sentence)
     if (opening := windows.opens(p.spec.strategy.windows or (), p.now)) is not None and status.stable is not None:
         p.wake(opening - p.now)
         sentence = f"outside strategy.windows until {opening:%Y-%m-%d %H:%M} UTC: no more exposure"

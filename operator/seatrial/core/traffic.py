@@ -72,6 +72,11 @@ def highest(traffic: TrafficStatus, revision: str | None) -> int:
     return max(weight_of(traffic, revision, confirmed=c) for c in (True, False))
 
 
+def lowest(traffic: TrafficStatus, revision: str | None) -> int:
+    """The least that a revision may be getting right now."""
+    return min(weight_of(traffic, revision, confirmed=c) for c in (True, False))
+
+
 def as_backends(slots: Slots, wanted: Split, *, direct: bool = False) -> tuple[Slot, Slot] | None:
     """What the route says for weights by slot; None while there is nothing to say.
 

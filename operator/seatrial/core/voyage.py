@@ -23,7 +23,7 @@ from seatrial.api.status import (
     SkippedChecks,
     Status,
 )
-from seatrial.core import authority, capacity, checks, clock, trial
+from seatrial.core import authority, capacity, checks, clock, sharing, trial
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import MINIMUM, found, highest, occupy, parts, percent, weight_of
@@ -58,8 +58,33 @@ def pods_needed(p: Pass, status: Status, rollout: Rollout) -> int:
     if rollout.promoting or rollout.skipped_checks is not None or status.stable is None:
         return max(1, p.replicas)
     if rollout.step < 0:
-        return capacity.needed(p.replicas, -(-target(p, status, rollout) * 100 // PARTS))
+        return capacity.pods_for(p.replicas, target(p, status, rollout))
     return leg(p, rollout).pods(p.replicas)
+
+
+def pods_asked(p: Pass, status: Status, rollout: Rollout) -> int:
+    """Pods that the candidate is to have now: what it needs, as far as stable has made room where they share."""
+    need = pods_needed(p, status, rollout)
+    if status.stable is None or not shares(p, rollout):
+        return need
+    return sharing.granted(p, status, rollout, need, _aim(p, status))
+
+
+def shares(p: Pass, rollout: Rollout) -> bool:
+    """Whether the candidate's pods come out of stable's now. In a shadow it has no weight, and stable nothing to give."""
+    return sharing.on(p) and (leg(p, rollout).shared or rollout.promoting or rollout.skipped_checks is not None)
+
+
+def stable_size(p: Pass, status: Status) -> int:
+    """Pods of the stable revision."""
+    return sharing.stable_size(p, status, _aim(p, status))
+
+
+def _aim(p: Pass, status: Status) -> int:
+    """The weight that whoever shares the traffic with stable is on its way to, in parts."""
+    rollout = status.rollout
+    onward = rollout is not None and rollout.back is None and rollout.exposed
+    return target(p, status, rollout) if rollout is not None and onward else 0
 
 
 def is_last(p: Pass, rollout: Rollout) -> bool:
@@ -198,7 +223,7 @@ def advance(p: Pass, status: Status) -> Status:
 
 def _enter(p: Pass, status: Status, rollout: Rollout) -> Status:
     """From Preparing to the first leg."""
-    need = pods_needed(p, status, rollout)
+    need = max(1, pods_asked(p, status, rollout))
     ready = p.ready(rollout.revision)
     if ready < need:
         p.note(f"revision {rollout.revision} has {ready} of {need} ready pods: no traffic yet")
@@ -303,12 +328,14 @@ def goal(p: Pass, status: Status, rollout: Rollout) -> int:
     if rollout.back is not None:
         most = min(written, found(p.observed.route, status.traffic, rollout.revision))
         return capacity.retreat(most, p.ready(status.stable), p.replicas, ready)
-    if not rollout.exposed:
-        return 0
-    if ready == 0 and status.stable is not None:
-        return 0
-    aim = target(p, status, rollout)
-    if aim > written and status.stable is not None and (ready < pods_needed(p, status, rollout) or held(rollout)):
+    aim = target(p, status, rollout) if rollout.exposed and (ready > 0 or status.stable is None) else 0
+    if status.stable is None:
+        return aim
+    if aim < written:  # no more than stable can carry, whatever the steps say now
+        return max(aim, capacity.retreat(written, p.ready(status.stable), p.replicas, ready))
+    if aim > written and not held(rollout) and shares(p, rollout):
+        return max(written, min(aim, capacity.carried(ready, p.replicas)))
+    if aim > written and (ready < pods_needed(p, status, rollout) or held(rollout)):
         return written
     return aim
 

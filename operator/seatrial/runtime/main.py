@@ -136,6 +136,7 @@ def installation_of(settings: Settings) -> Installation:
         dwell=settings.dwell,
         prometheus=settings.prometheus_url,
         image=settings.image,
+        home=settings.lease_namespace,
         trials=settings.max_trials,
         trials_in_namespace=settings.max_trials_per_namespace,
         authors_kept=settings.authors_kept,

@@ -31,7 +31,7 @@ from seatrial.cluster.events import Poster
 from seatrial.cluster.hold import hold
 from seatrial.cluster.index import Index, Key
 from seatrial.cluster.ledger import Ledger
-from seatrial.cluster.observe import Observer, View
+from seatrial.cluster.observe import Gateway, Observer, View
 from seatrial.cluster.parse import Parent
 from seatrial.cluster.status import stands, store
 from seatrial.core.plan import after_apply, ask, plan
@@ -180,7 +180,7 @@ class Reconciler:
         it; whatever is not plainly at rest is left to an ordinary pass.
         """
         found: dict[Key, float | None] = {}
-        gateways: dict[Parent, str] = {}
+        gateways: dict[Parent, Gateway] = {}
         for raw in await self._observer.read_many(resources):
             view = await self._observer.view(raw, gateways)
             now = self._clock()

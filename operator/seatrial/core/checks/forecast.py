@@ -45,8 +45,8 @@ class Decision:
 
     @property
     def slow(self) -> bool:
-        """Whether it takes more than twice its least time."""
-        return self.seconds is None or self.seconds > 2.0 * self.leg.min_duration.total_seconds()
+        """Whether chance may well make it take more than twice its least time."""
+        return self.seconds is None or self.seconds > 1.25 * self.leg.min_duration.total_seconds()
 
 
 def decisions(
@@ -86,7 +86,7 @@ def discovery(terms: Terms, stable: Stable, leg: Leg, interval: timedelta, check
 
 
 def warning(name: str, terms: Terms, stable: Stable, legs: Sequence[Leg], interval: timedelta, least: int) -> str:
-    """The sentence for a plan that cannot decide in its time, or takes more than twice its least; empty for a good one."""
+    """The sentence for a plan that cannot decide in its time, or takes clearly more than its least; empty for a good one."""
     decided = decisions(terms, stable, legs, interval, least)
     late = next((one for one in decided if one.late), None)
     slow = late or next((one for one in decided if one.slow), None)
@@ -96,7 +96,7 @@ def warning(name: str, terms: Terms, stable: Stable, legs: Sequence[Leg], interv
     if late:
         but = f"and that step ends undecided after {format_duration(slow.leg.max_duration)}"
     else:
-        but = f"more than twice its minDuration of {format_duration(slow.leg.min_duration)}"
+        but = f"more than its minDuration of {format_duration(slow.leg.min_duration)}"
     return (
         f"check {name}: at {per_minute(stable.rate)} requests a minute, {_percent(stable.share)} of them bad, {slow.leg.told()} "
         f"{takes} a candidate as good as stable, {but}: widen the margin, raise the weight, or give it more time"

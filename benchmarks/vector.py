@@ -1,0 +1,156 @@
+"""The judge of shares for many trials at once, in arrays.
+
+The same arithmetic as `core/statistics` and `core/checks`, of which `tests/evidence/test_vector.py` makes sure trial by trial. It
+exists because the promise is about 1 trial in 100, and that takes many thousands of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from seatrial.core.checks.gathering import BETS
+from seatrial.core.checks.terms import Terms
+from seatrial.core.statistics import clumps
+from seatrial.core.statistics.sequential import FAR, NEAR, begun
+
+Array = Any
+"""An array of one number for each trial."""
+_ALWAYS = math.log(0.97 / 0.03)
+_FULL = 1.0 - 1e-6
+
+
+def projection(n: Array, m: Array, base: Array, share: Array, margin: Array) -> Array:
+    """Stable's share at the claim's nearest point, by halving."""
+    low = np.maximum(np.minimum(base, share - margin), 1e-9)
+    high = np.minimum(np.maximum(base, share - margin), 1.0 - margin - 1e-9)
+    for _ in range(44):
+        t = (low + high) / 2.0
+        c = t + margin
+        rising = m * (t - base) / (t * (1.0 - t)) + n * (c - share) / (c * (1.0 - c)) < 0
+        low, high = np.where(rising, t, low), np.where(rising, high, t)
+    out: Array = (low + high) / 2.0
+    return out
+
+
+def temper(log_ratio: Array, clump: Array) -> Array:
+    """The power that clumps leave."""
+    size, more = np.abs(log_ratio), clump - 1.0
+    up = log_ratio > 0
+    average = np.where(up, np.expm1(np.minimum(size, 50.0)), -np.expm1(-size)) / np.maximum(size, 1e-12)
+    low, high = np.zeros_like(size), np.ones_like(size)
+    for _ in range(20):
+        power = (low + high) / 2.0
+        weight = power * size
+        y = np.where(up, np.expm1(np.minimum(weight, 50.0)), -np.expm1(-weight))
+        fits = np.where(
+            up, y * (1.0 + more * weight * average) <= weight * average, weight * average * (1.0 + more * y) <= y
+        )
+        low, high = np.where(fits, power, low), np.where(fits, high, power)
+    return np.where((more <= 1e-9) | (size <= 1e-9), 1.0, low)
+
+
+def _ratio(events: Array, total: Array, share: Array, other: Array) -> Array:
+    return events * np.log(share / other) + (total - events) * np.log((1.0 - share) / (1.0 - other))
+
+
+def log_e(
+    e: Array, n: Array, b: Array, m: Array, base: Array, share: Array, margin: Array, clump: Array
+) -> Array:  # fmt: skip
+    """Evidence of one look of every trial."""
+    nearest = projection(n, m, base, share, margin)
+    power = np.maximum(temper(np.log(share / (base + margin)), clump), 1.0 / np.maximum(1.0, n))
+    out: Array = power * (_ratio(b, m, base, nearest) + _ratio(e, n, share, nearest + margin))
+    return out
+
+
+@dataclass
+class Judge:
+    """Evidence of `runs` trials of one check without a ceiling, while stable answers beside the candidate."""
+
+    runs: int
+    terms: Terms
+    age: float = 0.0
+    """Seconds since the evidence began."""
+    worse: Array = field(init=False)
+    step: Array = field(init=False)
+    trial: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.squares: Array = np.zeros(self.runs)
+        self.weight: Array = np.zeros(self.runs)
+        self.events: Array = np.zeros(self.runs)
+        self.total: Array = np.zeros(self.runs)
+        self.last_events: Array = np.zeros(self.runs)
+        self.last_total: Array = np.zeros(self.runs)
+        self.windows: Array = np.zeros(self.runs)
+        self.worse = np.full((len(NEAR) + len(FAR), self.runs), -np.inf)
+        self.step, self.trial = (np.zeros((len(BETS), self.runs)) for _ in range(2))
+
+    def past(self, b: Array, m: Array) -> None:
+        """One more window of stable."""
+        both, requests = self.last_events + b, self.last_total + m
+        share = both / np.maximum(requests, 1.0)
+        fine = (self.last_total > 0) & (m > 0) & (both > 0) & (both < requests)
+        variance = share * (1.0 - share) * (1.0 / np.maximum(self.last_total, 1.0) + 1.0 / np.maximum(m, 1.0))
+        gap = self.last_events / np.maximum(self.last_total, 1.0) - b / np.maximum(m, 1.0)
+        square = np.where(fine, np.minimum(gap * gap / np.where(fine, variance, 1.0), clumps.BOUND), 0.0)
+        heavy = np.where(fine, np.minimum(both, clumps.HEAVIEST), 0.0)
+        some = m > 0
+        self.squares += square * heavy
+        self.weight += heavy
+        self.events += np.where(some, b, 0.0)
+        self.total += np.where(some, m, 0.0)
+        self.windows += some
+        self.last_events, self.last_total = np.where(some, b, self.last_events), np.where(some, m, self.last_total)
+        old = np.where(self.windows >= clumps.MEMORY, 0.5, 1.0)
+        for name in ("squares", "weight", "events", "total"):
+            setattr(self, name, getattr(self, name) * old)
+        self.windows = np.floor(self.windows * old)
+
+    def known(self) -> tuple[Array, Array, Array]:
+        """Stable's share, the margin and the mean clump, before the next look."""
+        base = (self.events + 0.5) / (self.total + 100.0)
+        inflation = (clumps.WORTH * self.terms.inflation + self.squares) / (clumps.WORTH + self.weight)
+        return base, np.array([self.terms.margin(x) for x in base]), (np.maximum(1.0, inflation) + 1.0) / 2.0
+
+    def look(self, e: Array, n: Array, b: Array, m: Array, weight: Array, seconds: float) -> None:
+        """Gather one look; `weight` is the share of live requests, from 0 to 1."""
+        base, margin, clump = self.known()
+        boundary = base + margin
+        low = np.log(boundary / (1.0 - boundary))
+        high = np.maximum(_ALWAYS, low + 1.0)
+        far = [1.0 / (1.0 + np.exp(-(low + part * (high - low)))) for part in FAR]
+        shares = [*(np.minimum(boundary + part * margin, far[-1]) for part in NEAR), *far]
+        mass = begun(self.age + seconds) - (begun(self.age) if self.age > 0 else 0.0)
+        entering = math.log(mass / len(shares))
+        for index, share in enumerate(shares):
+            gained = log_e(e, n, b, m, base, share, margin, clump)
+            self.worse[index] = np.logaddexp(self.worse[index], entering) + gained
+        for evidence, allowed in ((self.step, margin / weight), (self.trial, margin)):
+            sure = base + allowed >= _FULL
+            fit = np.where(sure, 0.5, allowed)
+            for index, part in enumerate(BETS):
+                gained = log_e(
+                    e, n, b, m, np.where(sure, 0.1, base), np.where(sure, 0.1, base + part * fit), fit, clump
+                )
+                evidence[index] += np.where(sure, 50.0, gained)
+        self.age += seconds
+        self.past(b, m)
+
+    def harm(self) -> Array:
+        """Evidence that the candidate is worse than the margin, in nats."""
+        out: Array = np.logaddexp(np.logaddexp.reduce(self.worse, axis=0), math.log(1.0 - begun(self.age)))
+        return out
+
+    def restart(self, which: Array) -> None:
+        """A new weight was confirmed."""
+        self.step[:, which] = 0.0
+
+    def passes(self) -> tuple[Array, Array]:
+        """Evidence that a step, and that the whole trial, is within the margin, in nats."""
+        halves = math.log(len(BETS))
+        return np.logaddexp.reduce(self.step, axis=0) - halves, np.logaddexp.reduce(self.trial, axis=0) - halves
