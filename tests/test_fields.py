@@ -143,6 +143,11 @@ def weights(world: World) -> object:
     return world.status.traffic.wanted
 
 
+def rules(world: World) -> object:
+    """Who is answered where, and what the answers say."""
+    return world.objects[Ref("HTTPRoute", NAME)]["spec"]["rules"]
+
+
 def third_revision(spec: Spec) -> object:
     """Who serves after a third image came in the second one's probation."""
     world = serving(spec)
@@ -331,6 +336,10 @@ WINDOW = "strategy.windows.0"
 for name, changed in (("days", ["Tue"]), ("from", "08:00"), ("to", "09:01"), ("timeZone", "Asia/Tokyo")):
     effect(f"spec.strategy.windows[].{name}", at(f"{WINDOW}.{name}", changed), trial(seconds=300)(waited_at))
 effect("spec.traffic.preview.header", at("traffic.preview.header", "x-other"), found("HTTPRoute"))
+STICKY = "traffic.stickiness"
+effect("spec.traffic.stickiness.cookie.name", at(f"{STICKY}.cookie.name", "who"), trial(seconds=60)(rules))
+effect("spec.traffic.stickiness.cookie.maxAge", at(f"{STICKY}.cookie.maxAge", "1h"), trial(seconds=60)(rules))
+effect("spec.traffic.stickiness.header.name", at(f"{STICKY}.header.name", "x-who"), trial(seconds=60)(rules))
 effect("spec.analysis.interval", at("analysis.interval", "60s"), trial(Behaviour(errors=0.3))(took))
 effect("spec.analysis.minSamples", at("analysis.minSamples", 1_000_000), trial()(phase))
 effect("spec.analysis.none", at("analysis.none", "nobody calls it"), trial(seconds=60)(selectors))
@@ -446,6 +455,10 @@ STARTS |= {
     )
     for name in ("name", "rule")
 }
+
+for path, kind in (("cookie.name", "cookie"), ("cookie.maxAge", "cookie"), ("header.name", "header")):
+    STARTS[f"spec.traffic.stickiness.{path}"] = base_spec()
+    STARTS[f"spec.traffic.stickiness.{path}"]["traffic"]["stickiness"] = {kind: {}}
 
 
 def test_every_field_has_its_line() -> None:

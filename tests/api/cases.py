@@ -128,6 +128,31 @@ BREAKING = [
         "it, or set blueGreen.approval",
     ),
     Case(
+        "one-kind-of-stickiness",
+        with_traffic(stickiness={}),
+        "spec.traffic.stickiness",
+        "stickiness is exactly one of cookie, which browsers keep, and header, for clients without cookies: set one of "
+        "them",
+    ),
+    Case(
+        "cookie-age",
+        with_traffic(stickiness={"cookie": {"maxAge": "0s"}}),
+        "spec.traffic.stickiness.cookie.maxAge",
+        "maxAge is 0s: let a client keep the cookie for between 1m and 9600h (400 days)",
+    ),
+    Case(
+        "a-header-of-its-own",
+        with_traffic(stickiness={"header": {"name": "cookie"}}),
+        "spec.traffic.stickiness.header.name",
+        "the header cookie means something else already: give stickiness a header of its own",
+    ),
+    Case(
+        "preview-beside-stickiness",
+        with_traffic(stickiness={"header": {"name": "x-who"}}, preview={"header": "x-who"}),
+        "spec.traffic.preview.header",
+        "preview and stickiness both use the header x-who: give each its own",
+    ),
+    Case(
         "probation-length",
         with_stages(ONE_STEP, probation={"duration": "721h"}),
         "spec.strategy.probation.duration",
@@ -283,6 +308,13 @@ BREAKING = [
             "hostnames, or routeRef, and not both",
         )
         for traffic in ({}, {"hostnames": ["iris.example.com"], "routeRef": {"name": "web", "rule": "score"}})
+    ),
+    Case(
+        "stickiness-needs-rules",
+        resource(traffic={"routeRef": {"name": "web", "rule": "score"}, "stickiness": {"cookie": {}}}),
+        "spec.traffic.stickiness",
+        "stickiness needs rules of its own, and routeRef adds no rule to a route that is not ours: remove stickiness, or "
+        "have a route made with hostnames",
     ),
     Case(
         "header-needs-a-rule",
@@ -574,6 +606,10 @@ VALID = {
     "behind a rule of a team's own route": resource(
         traffic={"routeRef": {"name": "web", "rule": "score"}, "preview": {}}
     ),
+    "a cookie beside a preview header": with_traffic(
+        stickiness={"cookie": {"name": "Who_1", "maxAge": "9600h"}}, preview={"header": "x-preview"}
+    ),
+    "a header for users": with_traffic(stickiness={"header": {}}, preview={}),
     "another server with its port": resource(runtime="Custom", model=None, port=1),
     "no server named, with a port": resource(runtime=None, model=None, port=65535),
     "parked and suspended": resource(replicas=0, suspend=True),
@@ -640,6 +676,10 @@ MALFORMED = {
     "a copy of nothing": (with_stages({"shadow": {"percent": 0}}), "spec.strategy.stages[0].shadow.percent"),
     "no pods for a shadow": (with_stages({"shadow": {"scale": "0"}}), "spec.strategy.stages[0].shadow.scale"),
     "a header with a space": (with_traffic(preview={"header": "x y"}), "spec.traffic.preview.header"),
+    "a cookie with a dot": (
+        with_traffic(stickiness={"cookie": {"name": "a.b"}}),
+        "spec.traffic.stickiness.cookie.name",
+    ),
     "a check twice": (
         resource(analysis={"checks": [{"name": "a", "preset": "Errors"}, {"name": "a", "preset": "Latency"}]}),
         "spec.analysis.checks[1]",

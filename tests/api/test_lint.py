@@ -115,6 +115,11 @@ PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview"
         ({"strategy": {"stages": [FLIP]}}, "spec.traffic.preview", "there is no address to look at"),
         ({"strategy": {"stages": [SHARED]}}, "spec.strategy.stages", "cannot be sent back at once"),
         ({"strategy": {"probation": {"keep": "None"}}}, "spec.strategy.probation.keep", "as long as its pods need"),
+        (
+            {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"cookie": {"maxAge": "14m"}}}},
+            "spec.traffic.stickiness.cookie.maxAge",
+            "clients drop the cookie",
+        ),
     ],
 )
 def test_what_is_regretted_later_is_a_warning(spec: dict[str, Any], path: str, sentence: str) -> None:
@@ -140,6 +145,8 @@ def test_sharing_and_keeping_all_of_it_is_a_contradiction() -> None:
         {"strategy": {"stages": [SHADOW, FLIP]}} | PREVIEW,
         {"strategy": {"probation": {"keep": "None", "duration": "0s"}}},
         {"strategy": {"probation": {"keep": "Warm"}}},
+        {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"cookie": {"maxAge": "15m"}}}},
+        {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"header": {}}}},
     ],
 )
 def test_what_is_a_matter_of_taste_is_not(spec: dict[str, Any]) -> None:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from seatrial.api.status import PARTS, Accepted, Slots, Split, TrafficStatus
 from seatrial.build.route import Slot
+from seatrial.core import sticky
 from seatrial.core.state import Backend, Route
 from seatrial.core.traffic import (
     MINIMUM,
+    Reading,
     as_backends,
     caught_up,
     drained,
@@ -39,6 +41,10 @@ def route(model: TrafficStatus, *, generation: int = 1, accepted: bool = True) -
     assert written is not None
     a, b = (Backend(f"m-{slot.revision}", slot.weight) for slot in written)
     return Route(generation, (a, b), frozenset({a.service, b.service}), accepted)
+
+
+def look(model: TrafficStatus, seen: Route | None, now: datetime, dwell: timedelta, *, edited: bool = False) -> Reading:
+    return read("m", model, seen, now, dwell, sticky.rules(model), edited=edited)
 
 
 shares = st.one_of(st.sampled_from([0, 1, PARTS - 1, PARTS]), st.integers(0, PARTS))
@@ -105,10 +111,10 @@ def test_a_goal_that_is_not_whole_is_a_bug() -> None:
 def test_confirmed_means_accepted_a_dwell_ago() -> None:
     """Acceptance is seen, the dwell passes, the weights are confirmed."""
     wanted = traffic(PARTS).model_copy(update={"wanted": Split(a=750_000, b=250_000)})
-    first = read("m", wanted, route(wanted), NOW, DWELL, edited=False)
+    first = look(wanted, route(wanted), NOW, DWELL)
     assert (first.settled, first.wait) == (False, DWELL)
     assert first.status.accepted == Accepted(generation=1, since=NOW)
-    later = read("m", first.status, route(wanted), NOW + DWELL, DWELL, edited=False)
+    later = look(first.status, route(wanted), NOW + DWELL, DWELL)
     assert later.settled
     assert later.status.confirmed == wanted.wanted
 
@@ -116,16 +122,16 @@ def test_confirmed_means_accepted_a_dwell_ago() -> None:
 def test_a_clock_that_went_ahead_is_not_waited_for() -> None:
     """The acceptance was dated ten minutes ahead: it counts from now, not from then."""
     wanted = traffic(PARTS)
-    ahead = read("m", wanted, route(wanted), NOW + timedelta(minutes=10), DWELL, edited=False)
-    now = read("m", ahead.status, route(wanted), NOW, DWELL, edited=False)
+    ahead = look(wanted, route(wanted), NOW + timedelta(minutes=10), DWELL)
+    now = look(ahead.status, route(wanted), NOW, DWELL)
     assert now.wait == DWELL
-    assert read("m", now.status, route(wanted), NOW + DWELL, DWELL, edited=False).settled
+    assert look(now.status, route(wanted), NOW + DWELL, DWELL).settled
 
 
 def test_a_new_generation_starts_the_dwell_again() -> None:
     wanted = traffic(PARTS)
-    first = read("m", wanted, route(wanted), NOW, DWELL, edited=False)
-    again = read("m", first.status, route(wanted, generation=2), NOW + DWELL, DWELL, edited=False)
+    first = look(wanted, route(wanted), NOW, DWELL)
+    again = look(first.status, route(wanted, generation=2), NOW + DWELL, DWELL)
     assert not again.settled
 
 
@@ -140,7 +146,7 @@ def test_nothing_else_confirms(case: str) -> None:
         seen = route(traffic(500_000))
     if case == "one backend" and seen is not None:
         seen = Route(1, seen.backends[:1], seen.services, accepted=True)
-    reading = read("m", wanted, seen, NOW, timedelta(0), edited=case == "edited")
+    reading = look(wanted, seen, NOW, timedelta(0), edited=case == "edited")
     assert not reading.settled
     assert reading.status.confirmed == wanted.confirmed
 

@@ -20,12 +20,29 @@ def route_of(plan: Plan) -> Manifest | None:
     return next((m for m in plan.apply if m["kind"] == "HTTPRoute"), None)
 
 
-def weights(route: Manifest | None) -> dict[str, int]:
-    """Weights by Service; an empty slot names the other's Service and adds nothing."""
+def weights(route: Manifest | None, number: int = 0) -> dict[str, int]:
+    """Weights of a rule by Service; an empty slot names the other's Service and adds nothing."""
     out: dict[str, int] = {}
-    for ref in route["spec"]["rules"][0]["backendRefs"] if route is not None else ():
+    for ref in route["spec"]["rules"][number]["backendRefs"] if route is not None else ():
         out[ref["name"]] = out.get(ref["name"], 0) + ref["weight"]
     return out
+
+
+def kept(route: Manifest | None) -> list[int]:
+    """Numbers of the rules for users who bear a mark: each has both backends, which a preview has not."""
+    rules = route["spec"]["rules"] if route is not None else []
+    return [number for number, rule in enumerate(rules) if number and len(rule["backendRefs"]) == 2]
+
+
+def borne(route: Manifest | None) -> bool:
+    """Whether somebody can bear a mark that the route knows."""
+    values = [
+        header["value"]
+        for number in kept(route)
+        for match in route["spec"]["rules"][number]["matches"]  # type: ignore[index]
+        for header in match["headers"]
+    ]
+    return any("nobody" not in value for value in values)
 
 
 class Invariants:
@@ -72,8 +89,9 @@ class Invariants:
         assert weights(new).get(name, 0) == 0, "a shadow answered somebody"
 
     def _weights_sum(self, route: Manifest) -> None:
-        total = sum(weights(route).values())
-        assert total == PARTS, f"weights sum to {total}"
+        for number in (0, *kept(route)):
+            total = sum(weights(route, number).values())
+            assert total == PARTS, f"weights of rule {number} sum to {total}"
 
     def _capacity_before_traffic(self, world: World, status: Status, live: Manifest | None, new: Manifest) -> None:
         was, now = weights(live), weights(new)
@@ -111,10 +129,12 @@ class Invariants:
     def _no_direct_step(self, live: Manifest | None, new: Manifest) -> None:
         if live is None or not self.hands_off:
             return
-        was, now = weights(live), weights(new)
-        for name in set(was) & set(now):
-            jump = (was[name] == 0) != (now[name] == 0)
-            assert not jump or max(was[name], now[name]) == 1, f"{name}: {was[name]} -> {now[name]}"
+        assert kept(live) == kept(new) or not (borne(live) or borne(new)), "rules for users came or went in a trial"
+        for number in (0, *(n for n in kept(live) if n in kept(new))):
+            was, now = weights(live, number), weights(new, number)
+            for name in set(was) & set(now):
+                jump = (was[name] == 0) != (now[name] == 0)
+                assert not jump or max(was[name], now[name]) == 1, f"rule {number}, {name}: {was[name]} -> {now[name]}"
 
     def _only_a_pass_advances(self, before: Status, after: Status) -> None:
         old, new = before.rollout, after.rollout
@@ -147,6 +167,10 @@ class Invariants:
         last = self.returning.get(rollout.revision, world.weight(rollout.revision))
         if self.hands_off:
             assert weight <= last, f"going back, the weight rose from {last} to {weight}"
+            name, live = child_name(NAME, rollout.revision), world.objects.get(Ref("HTTPRoute", NAME))
+            for number in (n for n in kept(live) if n in kept(new)):
+                was, now = weights(live, number).get(name, 0), weights(new, number).get(name, 0)
+                assert now <= max(was, weight), f"going back, rule {number} rose from {was} to {now}"
         self.returning[rollout.revision] = weight
 
     def _nothing_referenced_is_removed(self, world: World, plan: Plan) -> None:

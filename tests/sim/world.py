@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Any
 
 from seatrial.api.status import PARTS, Status, Written
@@ -56,6 +57,7 @@ from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
 from tests.sim.prometheus import SLOWNESS, Labels, SimPrometheus, Weather
 from tests.sim.upgrade import Version, older
+from tests.sim.users import Users
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NAMESPACE, NAME = "models", "fraud"
@@ -355,6 +357,8 @@ class World:
         """The version of the operator."""
         self._passes = 0
         self.watchers: list[Callable[[World, Plan], None]] = []
+        self.users = Users(0)
+        """Users who can be told apart; without any, requests are nobody's."""
         self.open = False
         """Clients begin once the address works."""
         self._serial = 0
@@ -430,12 +434,12 @@ class World:
         return sum(ref["weight"] for ref in refs if ref["name"] == child_name(NAME, name))
 
     def live_route(self) -> Manifest | None:
-        """The route with no rule but the one that live traffic comes through; None before that is ours."""
+        """The route as far as it is ours: of a team's route one rule, once it is taken."""
         route = self.objects.get(self.route)
-        live = rule_of(route["spec"]) if route is not None else None
-        if live is None or (self.team and not is_taken(NAME, live)):
-            return None
-        return {"spec": {"rules": [live]}}
+        if route is None or not self.team:
+            return route
+        live = rule_of(route["spec"])
+        return {"spec": {"rules": [live]}} if is_taken(NAME, live) else None
 
     @property
     def team(self) -> bool:
@@ -597,13 +601,20 @@ class World:
 
     def _cluster_changes(self, before: Manifest, after: Manifest) -> None:
         """A backend that jumps between 0 and n, or changes its Service under traffic, loses requests."""
-        for old, new in zip(rule_of(before)["backendRefs"], rule_of(after)["backendRefs"], strict=False):
-            if not (is_backend(NAME, old["name"]) and is_backend(NAME, new["name"])):
-                continue  # the rule is taken, reset or given back: what that costs is measured on a real gateway
-            if (old["weight"] == 0) != (new["weight"] == 0) and max(old["weight"], new["weight"]) > 1:
-                self.lost["direct step"] += 1
-            if old["name"] != new["name"] and max(old["weight"], new["weight"]) > 1:
-                self.lost["service changed under traffic"] += 1
+        ours = [(rule_of(before), rule_of(after))]
+        for number, (was, now) in enumerate(ours if self.team else zip_longest(before["rules"], after["rules"])):
+            if number and not any(rule is not None and self.users.bear(rule) for rule in (was, now)):
+                continue
+            if was is None or now is None:
+                self.lost["rule came or went under traffic"] += 1
+                continue
+            for old, new in zip(was["backendRefs"], now["backendRefs"], strict=False):
+                if not (is_backend(NAME, old["name"]) and is_backend(NAME, new["name"])):
+                    continue  # a rule is taken, reset or given back: what that costs is measured on a real gateway
+                if (old["weight"] == 0) != (new["weight"] == 0) and max(old["weight"], new["weight"]) > 1:
+                    self.lost["direct step"] += 1
+                if old["name"] != new["name"] and max(old["weight"], new["weight"]) > 1:
+                    self.lost["service changed under traffic"] += 1
 
     # -- clients --------------------------------------------------------------------------------------------------
 
@@ -620,7 +631,10 @@ class World:
             if proxy is None:
                 self.lost["no route"] += share
                 continue
-            self._send(proxy, share)
+            if self.users.all:
+                self._serve(proxy, share)
+            else:
+                self._send(proxy, share)
             self._copy(proxy, share)
         self._compare(self.proxies[0], seconds)
 
@@ -635,6 +649,12 @@ class World:
             if share == 0:
                 continue
             self._backend(cluster(proxy, self.route, ref, position), ref["name"], share)
+
+    def _serve(self, proxy: Manifest, count: int) -> None:
+        """Requests of users whom one can tell apart."""
+        for (number, position), share in sorted(self.users.send(proxy["rules"], count).items()):
+            place = f"httproute/{NAMESPACE}/{self.route.name}/rule/{number}/backend/{position}"
+            self._backend(place, proxy["rules"][number]["backendRefs"][position]["name"], share)
 
     def _copy(self, proxy: Manifest, count: int) -> None:
         """Send copies; nobody waits for the answers."""
@@ -706,12 +726,13 @@ class World:
     def _show_counters(self) -> None:
         """Bring the counters that Prometheus scrapes up to date."""
         if (route := self.objects.get(self.route)) is not None:
-            here = place_of(route["spec"], self.route)
-            for position in range(2):
-                self._proof(f"{here}/backend/{position}")
-            for index, entry in enumerate(rule_of(route["spec"]).get("filters", ())):
-                if "requestMirror" in entry:
-                    self._proof(f"{here}-mirror-{index}")
+            for number, rule in enumerate(route["spec"]["rules"]):
+                place = f"httproute/{NAMESPACE}/{self.route.name}/rule/{number}"
+                for position in range(len(rule["backendRefs"])):
+                    self._proof(f"{place}/backend/{position}")
+                for index, entry in enumerate(rule.get("filters", ())):
+                    if "requestMirror" in entry:
+                        self._proof(f"{place}-mirror-{index}")
         for pod in self.pods:
             own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
             self.counters[tuple(sorted(own.items()))] = 1

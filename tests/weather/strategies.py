@@ -11,11 +11,13 @@ from tests.sim.world import base_spec
 Spec = dict[str, Any]
 
 
-def _stages(*stages: Spec, probation: str = "0s") -> Callable[[], Spec]:
+def _stages(*stages: Spec, probation: str = "0s", stickiness: Spec | None = None) -> Callable[[], Spec]:
     def make() -> Spec:
         strategy = {"stages": copy.deepcopy(list(stages)), "probation": {"duration": probation}}
         spec = base_spec(progressDeadline="90s", strategy=strategy)
         spec["traffic"]["drain"] = "10s"
+        if stickiness is not None:
+            spec["traffic"]["stickiness"] = stickiness
         spec["analysis"] = {"interval": "10s", "minSamples": 200}
         return spec
 
@@ -35,7 +37,7 @@ STRATEGIES: dict[str, Callable[[], Spec]] = {
     "shadow, then blue-green": _stages(_SHADOW, _BLUE_GREEN),
     "shared canary": _stages(_canary(5, 50, capacity="Shared")),
     "shared canary, then probation": _stages(_canary(10, 75, capacity="Shared"), probation="1m"),
-    "canary, then probation": _stages(_canary(25, 50), probation="1m"),
+    "canary, then probation": _stages(_canary(25, 50), probation="1m", stickiness={"cookie": {}}),
 }
 """Name → what makes its spec."""
 

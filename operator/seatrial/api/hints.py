@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from seatrial.api.base import GROUP, parse_duration
@@ -53,6 +54,15 @@ def _shares(strategy: Mapping[str, Any]) -> bool:
 def _shares_and_keeps_all(strategy: Mapping[str, Any]) -> bool:
     probation = strategy["probation"]
     return _shares(strategy) and probation["keep"] == "Full" and bool(parse_duration(probation["duration"]))
+
+
+def _forgotten_in_mid_trial(spec: Mapping[str, Any]) -> bool:
+    strategy = spec["strategy"]
+    times = [step["minDuration"] for stage in strategy["stages"] for step in stage.get("canary", {}).get("steps", ())]
+    if strategy["probation"]["holdback"]:
+        times.append(strategy["probation"]["duration"])
+    lasts = sum((parse_duration(time) for time in times), timedelta(0))
+    return parse_duration(spec["traffic"]["stickiness"]["cookie"]["maxAge"]) < lasts
 
 
 def _has(name: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -125,6 +135,15 @@ HINTS: tuple[Hint, ...] = (
         message=(
             "capacity Shared saves pods in the trial, and keep Full asks for twice as many in the probation after it: "
             "set keep to Warm, or capacity to Extra"
+        ),
+    ),
+    Hint(
+        at="spec",
+        blame=".traffic.stickiness.cookie.maxAge",
+        applies=_forgotten_in_mid_trial,
+        message=(
+            "clients drop the cookie before the steps of the canary (and a holdback) are over at the earliest, and users "
+            "are drawn again: raise traffic.stickiness.cookie.maxAge above their time"
         ),
     ),
     Hint(

@@ -133,6 +133,11 @@ def _between(value: str, least: str | None, most: str | None) -> bool:
     return low <= length and (most is None or length <= parse_duration(most))
 
 
+def _sticky_header(traffic: Mapping[str, Any]) -> str:
+    """The request header by which users are known again."""
+    return str(traffic.get("stickiness", {}).get("header", {}).get("name", "cookie"))
+
+
 def _unique(items: Sequence[object]) -> bool:
     return all(items.count(item) == 1 for item in items)
 
@@ -335,6 +340,17 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        name="stickiness-needs-rules",
+        at="spec.traffic",
+        blame=".stickiness",
+        cel="!has(self.routeRef) || !has(self.stickiness)",
+        holds=lambda self: "routeRef" not in self or "stickiness" not in self,
+        message=(
+            "stickiness needs rules of its own, and routeRef adds no rule to a route that is not ours: remove "
+            "stickiness, or have a route made with hostnames"
+        ),
+    ),
+    Rule(
         name="header-needs-a-rule",
         at="spec.traffic",
         blame=".preview.header",
@@ -375,6 +391,52 @@ RULES: tuple[Rule, ...] = (
         holds=lambda self: float(self["tolerance"]) >= 0,
         message="tolerance is {tolerance} and no difference is below 0: set 0 for equal numbers, or more",
         values={"tolerance": _quoted("tolerance")},
+    ),
+    Rule(
+        name="one-kind-of-stickiness",
+        at="spec.traffic.stickiness",
+        cel="has(self.cookie) != has(self.header)",
+        holds=lambda self: ("cookie" in self) != ("header" in self),
+        message=(
+            "stickiness is exactly one of cookie, which browsers keep, and header, for clients without cookies: set one of "
+            "them"
+        ),
+    ),
+    Rule(
+        name="cookie-age",
+        at="spec.traffic.stickiness.cookie",
+        blame=".maxAge",
+        cel="duration(self.maxAge) >= duration('1m') && duration(self.maxAge) <= duration('9600h')",
+        holds=lambda self: _between(self["maxAge"], "1m", "9600h"),
+        message="maxAge is {age}: let a client keep the cookie for between 1m and 9600h (400 days)",
+        values={"age": _quoted("maxAge")},
+    ),
+    Rule(
+        name="a-header-of-its-own",
+        at="spec.traffic",
+        blame=".stickiness.header.name",
+        cel=(
+            "!has(self.stickiness) || !has(self.stickiness.header) || "
+            "!(self.stickiness.header.name in ['cookie', 'set-cookie', 'host', 'x-model-revision'])"
+        ),
+        holds=lambda self: (
+            "header" not in self.get("stickiness", {})
+            or _sticky_header(self) not in ("cookie", "set-cookie", "host", "x-model-revision")
+        ),
+        message="the header {name} means something else already: give stickiness a header of its own",
+        values={"name": Value("self.stickiness.header.name", _sticky_header)},
+    ),
+    Rule(
+        name="preview-beside-stickiness",
+        at="spec.traffic",
+        blame=".preview.header",
+        cel=(
+            "!has(self.stickiness) || !has(self.preview) || !has(self.preview.header) || self.preview.header != "
+            "(has(self.stickiness.header) ? self.stickiness.header.name : 'cookie')"
+        ),
+        holds=lambda self: "stickiness" not in self or self.get("preview", {}).get("header") != _sticky_header(self),
+        message="preview and stickiness both use the header {name}: give each its own",
+        values={"name": Value("self.preview.header", lambda self: self["preview"]["header"])},
     ),
     Rule(
         name="weights-rise",

@@ -131,17 +131,42 @@ class RouteRef(Model):
     """The `name` of the rule in it."""
 
 
+HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+
+
 class Preview(Model):
     """An address of the candidate's own: the Service NAME-preview, and a header where one is named.
 
     Outside a trial both lead to the stable revision.
     """
 
-    header: (
-        Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-        | None
-    ) = None
+    header: HeaderName | None = None
     """A request with this header set to `candidate` is answered by the candidate."""
+
+
+class StickyCookie(Model):
+    """A cookie, for browsers and other clients that keep cookies."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")] = "seatrial"
+    """The cookie's name."""
+    max_age: Duration = timedelta(hours=168)
+    """How long a client keeps it, from the answer that set it; longer than a trial lasts."""
+
+
+class StickyHeader(Model):
+    """A header of the answer that the client sends back with its next requests, for clients without cookies."""
+
+    name: HeaderName = "x-model-session"
+    """The header's name, in lower case."""
+
+
+class Stickiness(Model):
+    """How users are known again, so that each stays with one revision: exactly one of its fields."""
+
+    cookie: StickyCookie | None = None
+    """A cookie, for browsers and other clients that keep cookies."""
+    header: StickyHeader | None = None
+    """A header of the answer that the client sends back with its next requests, for clients without cookies."""
 
 
 class Traffic(Model):
@@ -157,6 +182,8 @@ class Traffic(Model):
     """How long a revision stays after its last confirmed weight, for requests still in flight."""
     preview: Preview | None = None
     """How to reach the candidate on purpose; left out, there is no such address."""
+    stickiness: Stickiness | None = None
+    """Keep each user with one revision through the steps of a canary; left out, each request is drawn by itself."""
 
 
 class ConfigMapRef(Model):

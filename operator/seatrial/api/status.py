@@ -17,6 +17,7 @@ from seatrial.api.base import Duration, Model, Number, Sentence, Time
 from seatrial.api.spec import MetricSource
 
 RevisionName = Annotated[str, StringConstraints(max_length=16, pattern=r"^[0-9a-f]{10}$")]
+TrialName = Annotated[str, StringConstraints(max_length=16, pattern=r"^[0-9a-f]{10}$")]
 Short = Annotated[str, StringConstraints(max_length=253)]
 
 PARTS = 1_000_000
@@ -163,6 +164,17 @@ class Borrowed(Model):
     """Since when the gateway has accepted the route with its owner's rule in it."""
 
 
+class Sticky(Model):
+    """Users who are kept with one revision. While there is no trial, nobody is."""
+
+    trial: TrialName | None = None
+    """Names the trial in the marks that users bear, so that those of an earlier one mean nothing."""
+    revision: RevisionName | None = None
+    """Whom users are drawn for."""
+    drawn: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(max_length=64)] = []
+    """Percent at which users have been drawn so far, rising."""
+
+
 class TrafficStatus(Model):
     """The route: what was asked of it and what the proxies are known to do."""
 
@@ -176,6 +188,8 @@ class TrafficStatus(Model):
     """Copies last written; unset means none."""
     preview: RevisionName | None = None
     """Who answers behind the preview header."""
+    sticky: Sticky | None = None
+    """Whom the rules for users who bear a mark keep where; unset while the route has no such rules."""
     accepted: Accepted | None = None
     """Acceptance of the present generation."""
     unsettled_since: Time | None = None

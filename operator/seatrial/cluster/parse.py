@@ -235,8 +235,8 @@ def parse_route(manifest: Manifest, rule: int = 0) -> Route:
     metadata, spec = manifest["metadata"], manifest.get("spec") or {}
     generation = int(metadata.get("generation") or 0)
     rules = spec.get("rules") or []
+    backends = tuple(_backends(each) for each in rules)
     live = rules[rule] if rule < len(rules) else {}
-    backends = live.get("backendRefs") or []
     parents = spec.get("parentRefs") or []
     said = [
         _parent_says(parent, metadata["namespace"], (manifest.get("status") or {}).get("parents") or [], generation)
@@ -246,12 +246,13 @@ def parse_route(manifest: Manifest, rule: int = 0) -> Route:
     unresolved = next((message for _, resolved, message in said if not resolved), "")
     return Route(
         generation=generation,
-        backends=tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in backends),
+        backends=backends[rule] if rule < len(rules) else (),
         services=frozenset(_services(rules)),
         accepted=bool(said) and all(accepted for accepted, _, _ in said),
         copies=tuple(_copies(live)),
         resolved=all(resolved for _, resolved, _ in said),
         problem=refused or unresolved,
+        others=backends[rule + 1 :],
         address=_address(spec, live),
         hostnames=tuple(spec.get("hostnames") or ()),
         parents=tuple(
@@ -280,7 +281,7 @@ def parse_team_route(model: str, manifest: Manifest, name: str) -> tuple[Route |
     theirs, ours = sorted_out(model, rule)
     refs = rule.get("backendRefs") or []
     return (
-        replace(parse_route(manifest, index), copies=tuple(_copies({"filters": ours}))),
+        replace(parse_route(manifest, index), copies=tuple(_copies({"filters": ours})), others=()),
         Rule(
             index=index,
             ahead=len(theirs),
@@ -307,6 +308,10 @@ def _address(spec: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
     hosts, matches = spec.get("hostnames") or [], rule.get("matches") or [{}]
     path = str((matches[0].get("path") or {}).get("value") or "")
     return f"{hosts[0]}{path.rstrip('/')}" if hosts else ""
+
+
+def _backends(rule: Mapping[str, Any]) -> tuple[Backend, ...]:
+    return tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in rule.get("backendRefs") or ())
 
 
 def _copies(rule: Mapping[str, Any]) -> Iterable[tuple[str, int]]:

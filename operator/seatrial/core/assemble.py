@@ -6,7 +6,7 @@ import copy
 from datetime import timedelta
 from typing import Any
 
-from seatrial.api.spec import ParentRef, RouteRef
+from seatrial.api.spec import ParentRef, RouteRef, Stickiness, StickyHeader
 from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
@@ -17,10 +17,13 @@ from seatrial.build.route import Preview, http_route
 from seatrial.build.route import splice as spliced
 from seatrial.build.rule import Splice
 from seatrial.build.service import model_service, preview_service, revision_service
-from seatrial.core import borrowed, capacity, probation, sharing, voyage
+from seatrial.core import borrowed, capacity, probation, sharing, sticky, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
 from seatrial.core.traffic import as_backends, copies_of, highest, parts
+
+UNASKED = Stickiness(header=StickyHeader())
+"""How users bear marks once nobody asks for it: rules on their way out are for nobody."""
 
 
 def parents(p: Pass) -> list[ParentRef]:
@@ -184,17 +187,20 @@ def splice(p: Pass, status: Status) -> Splice | None:
 def _route(p: Pass, status: Status) -> Manifest | None:
     if borrowed.in_force(p.spec, status, own=p.observed.own_route) is not None:
         return None
-    slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
+    rules = sticky.rules(status.traffic, direct=p.installation.unsafe_traffic)
     attach = parents(p)
-    if slots is None or not attach or p.observed.conflict:
+    if not rules or not attach or p.observed.conflict:
         return None
+    everybody, *groups = rules
     previewed, asked = status.traffic.preview, p.spec.traffic.preview
     return http_route(
         p.observed.name,
         p.observed.namespace,
         hostnames=p.spec.traffic.hostnames or (p.observed.route.hostnames if p.observed.route is not None else ()),
         parents=attach,
-        slots=slots,
+        slots=everybody.slots,
+        groups=groups,
+        stickiness=p.spec.traffic.stickiness or UNASKED,
         copies=copies_of(status.traffic),
         preview=Preview(asked.header, previewed) if asked and asked.header and previewed else None,
     )

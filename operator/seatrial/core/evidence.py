@@ -7,7 +7,7 @@ from datetime import timedelta
 from seatrial.api.spec import Check, OnFail, Runtime
 from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
 from seatrial.build.revision import digest
-from seatrial.core import checks, clock, trial, voyage
+from seatrial.core import checks, clock, sticky, trial, voyage
 from seatrial.core.legs import Kind
 from seatrial.core.passing import Pass
 from seatrial.core.questions import MetricQuestion
@@ -86,6 +86,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         interval=p.spec.analysis.interval,
         scrape_interval=scrape.total_seconds() if scrape is not None else None,
         vacant=p.spec.traffic.drain,
+        rules=sticky.live_rules(status.traffic),
     )
 
 
@@ -110,6 +111,11 @@ def _place(p: Pass, status: Status) -> checks.Place:
 def _copied(status: Status) -> float:
     """Percent of live requests of which the candidate gets a copy."""
     return float(status.traffic.mirror.percent) if status.traffic.mirror is not None else 0.0
+
+
+def count_from_now(p: Pass, status: Status) -> Status:
+    """Leave out what came before: users' rules bear numbers that the preview may have had."""
+    return status.model_copy(update={"checks": [c.model_copy(update={"through": p.now}) for c in status.checks]})
 
 
 def previewed(p: Pass, rollout: Rollout | None) -> bool:

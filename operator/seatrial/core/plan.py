@@ -35,6 +35,7 @@ from seatrial.core import (
     mirroring,
     people,
     probation,
+    sticky,
     summary,
     trial,
     voyage,
@@ -156,8 +157,8 @@ def know_traffic(p: Pass, status: Status) -> Status:
         p.observed.route,
         p.now,
         p.installation.dwell,
+        sticky.rules(status.traffic, direct=p.installation.unsafe_traffic),
         edited=edited,
-        direct=p.installation.unsafe_traffic,
     )
     p.settled = reading.settled
     if reading.wait is not None:
@@ -543,7 +544,24 @@ def route(p: Pass, status: Status) -> Status:
     if onward.wanted != status.traffic.wanted:
         _say_weights(p, status, onward.wanted.a, onward.wanted.b)
         onward = onward.model_copy(update={"accepted": None, "unsettled_since": p.now})
-    return status.model_copy(update={"traffic": onward})
+    return _keep_users(p, status.model_copy(update={"traffic": onward}))
+
+
+def _keep_users(p: Pass, status: Status) -> Status:
+    """Users stay with the revision that they met, as the weights now are."""
+    traffic = status.traffic
+    trial = status.probation.watch if status.probation is not None else status.rollout
+    kept = sticky.follow(traffic, trial, asked=p.spec.traffic.stickiness is not None, settled=p.settled)
+    if traffic.borrowed is not None:
+        kept = None  # a team's rule is one rule
+    if kept == traffic.sticky:
+        return status
+    if kept is not None and kept.drawn:
+        p.note(f"users are drawn at {kept.drawn[-1]} %, and stay with the revision they meet")
+        if traffic.sticky is None or not traffic.sticky.drawn:
+            status = evidence.count_from_now(p, status)
+    update = {"sticky": kept, "accepted": None, "unsettled_since": p.now}
+    return status.model_copy(update={"traffic": traffic.model_copy(update=update)})
 
 
 def _previewed(p: Pass, status: Status) -> str | None:

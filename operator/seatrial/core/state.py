@@ -132,7 +132,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One of the route's two backends as it is in the cluster."""
+    """A backend of the route as it is in the cluster."""
 
     service: str
     weight: int
@@ -155,6 +155,8 @@ class Route:
     """No parent says that a reference does not resolve."""
     problem: str = ""
     """The controller's message when it is not accepted, or does not resolve."""
+    others: tuple[tuple[Backend, ...], ...] = ()
+    """Backends of each rule after rule 0."""
     address: str = ""
     """Host name, and path where there is one, under which clients reach it first."""
     hostnames: tuple[str, ...] = ()

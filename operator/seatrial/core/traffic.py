@@ -10,15 +10,15 @@ Three rules, each of which cost somebody requests (design, part 6):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from seatrial.api.status import PARTS, Accepted, Slots, Split, TrafficStatus
 from seatrial.build.names import child_name
-from seatrial.build.route import Copies, Slot
-from seatrial.core.state import Route
+from seatrial.build.route import Copies, Group, Slot
+from seatrial.core.state import Backend, Route
 
 SlotName = Literal["a", "b"]
 SLOTS: tuple[SlotName, SlotName] = ("a", "b")
@@ -102,18 +102,15 @@ def copies_of(traffic: TrafficStatus) -> Copies | None:
     return None if mirror is None else Copies(mirror.revision, mirror.percent, mirror.compared)
 
 
-def as_written(model: str, traffic: TrafficStatus, route: Route | None, *, direct: bool = False) -> bool:
-    """Whether the route in the cluster is the one we wrote last."""
-    written = as_backends(traffic.slots, traffic.wanted, direct=direct)
-    if route is None or written is None or len(route.backends) != len(SLOTS):
+def as_written(model: str, traffic: TrafficStatus, route: Route | None, rules: Sequence[Group]) -> bool:
+    """Whether the route in the cluster is the one we wrote last, with these rules for live traffic."""
+    if route is None or not rules:
         return False
     copies = copies_of(traffic)
     if list(route.copies) != ([] if copies is None else copies.targets(model)):
         return False
-    return all(
-        (backend.service, backend.weight) == (child_name(model, slot.revision), slot.weight)
-        for backend, slot in zip(route.backends, written, strict=True)
-    )
+    live = [[Backend(child_name(model, slot.revision), slot.weight) for slot in rule.slots] for rule in rules]
+    return [list(backends) for backends in (route.backends, *route.others)][: len(live)] == live
 
 
 def read(
@@ -122,12 +119,15 @@ def read(
     route: Route | None,
     now: datetime,
     dwell: timedelta,
+    rules: Sequence[Group],
     *,
     edited: bool,
-    direct: bool = False,
 ) -> Reading:
-    """Confirm what the gateway has accepted for long enough. `edited`: somebody changed the route by hand."""
-    if route is None or edited or not as_written(model, traffic, route, direct=direct) or not route.accepted:
+    """Confirm what the gateway has accepted for long enough: these rules for live traffic.
+
+    `edited`: somebody changed the route by hand.
+    """
+    if route is None or edited or not as_written(model, traffic, route, rules) or not route.accepted:
         since = None if traffic.slots == Slots() else traffic.unsettled_since or now
         return Reading(traffic.model_copy(update={"accepted": None, "unsettled_since": since}), settled=False)
     accepted = traffic.accepted

@@ -91,6 +91,8 @@ class Situation:
     """Where the gateway counts; rule 0 of a route of the same name where left out."""
     vacant: timedelta | None = None
     """How long the candidate's slot had been without traffic when the candidate got it, at the least."""
+    rules: int = 1
+    """Rules of the route that carry live traffic, from rule 0 on."""
 
 
 @dataclass(frozen=True, slots=True)

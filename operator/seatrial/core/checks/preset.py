@@ -1,7 +1,8 @@
 """What a model server or a gateway counts, as data: a preset is one YAML file in `metrics/presets/`.
 
-Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$rule` and `$slot` (positions from
-0), `$copies` (the position of the copies among the filters of the rule), `$model` and `$revision`.
+Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$rule` (the position of the rule
+with live traffic), `$rules` (a pattern of their positions, where there are several), `$slot` (0 or 1), `$copies` (the
+position of the copies among the filters of the rule), `$model` and `$revision`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Preset:
     runtimes: tuple[Runtime, ...]
     """The runtimes it is for; empty for a gateway, which serves all of them."""
     selector: Mapping[str, str]
-    """Exact values (`=`), or patterns where they hold `$pods` (`=~`), that select one revision's series."""
+    """Exact values (`=`), or patterns where they hold `$pods` or several `$rules` (`=~`), that select one revision's series."""
     exists: str
     """A metric that is there as soon as the revision is known, even if no request ever came."""
     proof: str

@@ -218,6 +218,7 @@ def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm
     placeholders = {
         "$namespace": situation.namespace,
         "$route": place.route,
+        "$rules": str(place.rule),
         "$rule": str(place.rule),
         "$copies": str(place.ahead),
         "$slot": "0" if arm.slot == "a" else "1",
@@ -232,7 +233,10 @@ def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm
     ]
     selector = preset.copies if arm.copied and preset.copies is not None else preset.selector
     for label, template in selector.items():
-        value, pattern = template, "$pods" in template
+        several = situation.rules > 1 and "$rules" in template
+        value, pattern = template, several or "$pods" in template
+        if several:
+            value = value.replace("$rules", f"[0-{situation.rules - 1}]")
         for placeholder, text in placeholders.items():
             value = value.replace(placeholder, literal(text) if pattern else text)
         value = value.replace("$pods", pods_pattern(situation, arm))
