@@ -268,6 +268,7 @@ effect(
     at("traffic.gatewayAPI.parentRefs", [{**PARENT[0], "sectionName": "http"}]),
     found("HTTPRoute"),
 )
+effect("spec.traffic.replicaRatio", at("traffic", {"replicaRatio": {}, "drain": "30s"}), found("HTTPRoute"))
 effect("spec.traffic.drain", at("traffic.drain", "90s"), trial(seconds=500)(took))
 effect(
     "spec.preflight.requests.configMapRef.name",

@@ -54,6 +54,11 @@ def with_traffic(**traffic: Any) -> Document:
     return resource(traffic={"hostnames": ["iris.example.com"], **traffic})
 
 
+def by_pods(replicas: int = 9, **spec: Any) -> Document:
+    """A model without a gateway, whose pods are weights."""
+    return resource(**{"replicas": replicas, "traffic": {"replicaRatio": {}}, **spec})
+
+
 def with_preflight(tolerance: str = "0.1", timeout: str = "10s") -> Document:
     return resource(
         preflight={"requests": {"configMapRef": {"name": "golden"}, "tolerance": tolerance}, "timeout": timeout}
@@ -100,6 +105,108 @@ BREAKING = [
         "spec.strategy.stages[0].canary.capacity",
         "capacity is Shared and scale is Full: what both revisions share goes to them by their weights; leave scale out, "
         "or set capacity to Extra",
+    ),
+    Case(
+        "one-router",
+        by_pods(traffic={"replicaRatio": {}, "gatewayAPI": {"parentRefs": [{"name": "public"}]}}),
+        "spec.traffic",
+        "traffic names two of gatewayAPI, routeRef and replicaRatio, and requests are divided in one place: keep one",
+    ),
+    Case(
+        "one-router",
+        resource(
+            traffic={"gatewayAPI": {"parentRefs": [{"name": "public"}]}, "routeRef": {"name": "web", "rule": "score"}}
+        ),
+        "spec.traffic",
+        "traffic names two of gatewayAPI, routeRef and replicaRatio, and requests are divided in one place: keep one",
+    ),
+    *(
+        Case(
+            "hostnames-of-a-router",
+            document,
+            "spec.traffic.hostnames",
+            "host names belong to a route that is made for a gateway; with routeRef they are written in your own route, "
+            "and with replicaRatio there is only the Service of the model's name: set hostnames, or one of these, and "
+            "not both",
+        )
+        for document in (
+            resource(traffic={}),
+            by_pods(traffic={"replicaRatio": {}, "hostnames": ["a.example.com"]}),
+            resource(traffic={"hostnames": ["a.example.com"], "routeRef": {"name": "web", "rule": "score"}}),
+        )
+    ),
+    Case(
+        "ratio-without-header",
+        by_pods(traffic={"replicaRatio": {}, "preview": {"header": "x-preview"}}),
+        "spec.traffic.preview",
+        "preview.header is read by a gateway, and with replicaRatio there is none: remove header, and reach the "
+        "candidate at the Service NAME-preview",
+    ),
+    Case(
+        "ratio-without-stickiness",
+        by_pods(traffic={"replicaRatio": {}, "stickiness": {"cookie": {}}}),
+        "spec.traffic.stickiness",
+        "stickiness is kept by a gateway, and with replicaRatio there is none: remove stickiness, or use a gateway",
+    ),
+    Case(
+        "ratio-without-sharing",
+        by_pods(strategy={"stages": [{"canary": {"steps": [{"weight": 5}], "capacity": "Shared"}}]}),
+        "spec.strategy.stages",
+        "capacity of the canary is Shared, and with replicaRatio pods are weights, so stable cannot have fewer: set "
+        "capacity to Extra, or use a gateway",
+    ),
+    Case(
+        "ratio-without-shadow",
+        by_pods(strategy={"stages": [{"shadow": {}}, {"canary": {"steps": [{"weight": 5}]}}]}),
+        "spec.strategy.stages",
+        "stages[0] is a shadow, and replicaRatio cannot copy requests, because nothing stands between clients and pods: "
+        "remove the stage, or use a gateway",
+    ),
+    Case(
+        "ratio-without-holdback",
+        by_pods(strategy={"probation": {"holdback": 2}}),
+        "spec.strategy.probation.holdback",
+        "holdback is 2 percent in the probation, and with replicaRatio the Service leads to one revision after the "
+        "promotion: set holdback to 0, or use a gateway",
+    ),
+    Case(
+        "ratio-up-to-half",
+        by_pods(strategy={"stages": [{"canary": {"steps": [{"weight": 5}, {"weight": 51}, {"weight": 90}]}}]}),
+        "spec.strategy.stages",
+        "a step of the canary asks 90 %, and with replicaRatio stable keeps all of its pods beside as many of the "
+        "candidate, which is 50 %: set 50 or less; promotion to 100 follows the last step by itself",
+    ),
+    Case(
+        "ratio-scale",
+        by_pods(strategy={"stages": [{"canary": {"steps": [{"weight": 5}], "scale": "Full"}}]}),
+        "spec.strategy.stages",
+        "scale of the canary is Full, and with replicaRatio as many pods as stable has are 50 % of the requests at every "
+        "step: remove scale, or write a number of pods",
+    ),
+    Case(
+        "ratio-of-whole-pods",
+        by_pods(2),
+        "spec.strategy.stages",
+        "a step of the canary asks 5 %, and with replicaRatio one pod beside replicas: 2 gets 33 %, more than double: "
+        'raise the weight to 17, or replicas to 9, or set scale to "1" if one pod is what you mean',
+    ),
+    Case(
+        "ratio-is-not-counted-by-a-gateway",
+        by_pods(analysis={"checks": [{"name": "errors", "preset": "Errors", "from": "Gateway"}]}),
+        "spec.analysis.checks",
+        "a check says from: Gateway, and with replicaRatio no gateway sees the requests: use from: Runtime, or write a "
+        "query",
+    ),
+    *(
+        Case(
+            "ratio-needs-runtime-metrics",
+            by_pods(runtime=None, model=None, port=8080, analysis=analysis),
+            "spec.analysis",
+            "the presets of checks need numbers, no gateway counts with replicaRatio, and no metrics of runtime Custom are "
+            "known: write queries in analysis.checks, set analysis.none with a reason, or set spec.runtime to a model "
+            "server that is known (MLServer)",
+        )
+        for analysis in (None, {"checks": [{"name": "errors", "preset": "Errors"}]})
     ),
     Case(
         "one-kind-of-stage",
@@ -286,28 +393,6 @@ BREAKING = [
         with_traffic(drain="1h1ms"),
         "spec.traffic.drain",
         "drain is 1h1ms and a revision may stay for 1h at most after its last traffic: set 1h or less",
-    ),
-    Case(
-        "one-router",
-        resource(
-            traffic={
-                "gatewayAPI": {"parentRefs": [{"name": "public"}]},
-                "routeRef": {"name": "web", "rule": "score"},
-            }
-        ),
-        "spec.traffic.routeRef",
-        "gatewayAPI has a route made and routeRef names one that is there, and a model has one way in: remove one of "
-        "the two",
-    ),
-    *(
-        Case(
-            "hostnames-of-a-route",
-            resource(traffic=traffic),
-            "spec.traffic.hostnames",
-            "host names are wanted for a route that is made, and with routeRef they are written in that route: set "
-            "hostnames, or routeRef, and not both",
-        )
-        for traffic in ({}, {"hostnames": ["iris.example.com"], "routeRef": {"name": "web", "rule": "score"}})
     ),
     Case(
         "stickiness-needs-rules",
@@ -588,8 +673,28 @@ BREAKING = [
 ]
 """At least one for each rule; each breaks that rule and no other."""
 
+_WAITS = "wait for its end, or end it with seatrial abort or undo"
+CHANGING = [
+    Case(
+        "router-stays-in-a-trial",
+        by_pods(),
+        "spec.traffic",
+        f"the router cannot change while two revisions are served, in a trial or a probation: {_WAITS}",
+    ),
+]
+"""What is refused of `resource()` while its first trial is under way, and would be fine by itself."""
+
 VALID = {
     "the shortest": resource(),
+    "pods as weights": by_pods(),
+    "one pod is meant": by_pods(
+        1, strategy={"stages": [{"canary": {"steps": [{"weight": 5}, {"weight": 50}], "scale": "1"}}]}
+    ),
+    "a flip without a gateway": by_pods(
+        1, traffic={"replicaRatio": {}, "preview": {}}, strategy={"stages": [{"blueGreen": {"approval": {}}}]}
+    ),
+    "no gateway and no metrics": by_pods(runtime=None, model=None, port=8080, analysis={"none": "a demo"}),
+    "parked pods": by_pods(0),
     "the longest name": resource("a" * 52),
     "every kind of stage": with_stages({"shadow": {"percent": 1}}, {"shadow": {"scale": "3"}}, {"blueGreen": {}}),
     "a preview that a person judges": with_stages(

@@ -80,7 +80,7 @@ class Server:
     def establish(self, definition: Mapping[str, Any]) -> None:
         """Install a definition and wait until its objects can be written."""
         made = self.request("POST", CRDS, definition)
-        assert made.status == 201, made.body
+        assert made.status == 201, json.dumps([c["message"][:600] for c in made.body["details"]["causes"]])
         path = f"{CRDS}/{definition['metadata']['name']}"
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:

@@ -19,7 +19,19 @@ from seatrial.api.base import DECIMAL_PATTERN, DURATION_PATTERN
 from seatrial.api.lint import Severity, lint
 from seatrial.api.spec import ModelDeploymentSpec
 from seatrial.api.status import Status
-from tests.api.cases import BREAKING, MALFORMED, QUERY, UNKNOWN, VALID, Case, Document, resource, with_steps
+from tests.api.cases import (
+    BREAKING,
+    CHANGING,
+    MALFORMED,
+    QUERY,
+    UNKNOWN,
+    VALID,
+    Case,
+    Document,
+    by_pods,
+    resource,
+    with_steps,
+)
 from tests.api.conftest import CRDS, OBJECTS, Server
 
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(1800)]
@@ -33,6 +45,29 @@ def test_a_broken_rule_is_refused_with_its_sentence(server: Server, case: Case) 
     answer = server.try_out(case.document)
     assert answer.status == 422
     assert answer.refusals == {(case.path, case.sentence)}
+
+
+@pytest.mark.parametrize("case", CHANGING, ids=lambda case: case.rule)
+def test_what_cannot_change_in_a_trial_can_at_rest(server: Server, case: Case) -> None:
+    path, merge = f"{OBJECTS}/{case.rule}", "application/merge-patch+json"
+    spec = {"spec": {**case.document["spec"], "traffic": {"hostnames": None, **case.document["spec"]["traffic"]}}}
+    assert server.request("POST", OBJECTS, resource(case.rule)).status == 201
+    assert server.request("PATCH", f"{path}?dryRun=All", spec, merge).status == 200
+    rollout = {"revision": "7c9f1b20de", "started": "2026-11-20T10:00:00Z"}
+    assert server.request("PATCH", f"{path}/status", {"status": {"rollout": rollout}}, merge).status == 200
+    answer = server.request("PATCH", f"{path}?dryRun=All", spec, merge)
+    assert (answer.status, answer.refusals) == (422, {(case.path, case.sentence)})
+
+
+def test_an_autoscaler_is_not_held_up_by_steps_that_were_fine(server: Server) -> None:
+    path, merge = f"{OBJECTS}/ratio", "application/merge-patch+json"
+    made = by_pods(9) | {"metadata": {"name": "ratio", "namespace": "default"}}
+    assert server.request("POST", OBJECTS, made).status == 201
+    assert server.request("PATCH", f"{path}/scale", {"spec": {"replicas": 2}}, merge).status == 200
+    stages = [{"canary": {"steps": [{"weight": 6}], "scale": "ByWeight"}}]
+    answer = server.request("PATCH", path, {"spec": {"strategy": {"stages": stages}}}, merge)
+    assert answer.status == 422, "steps that are written now are held against the replicas of now"
+    assert "one pod beside replicas: 2 gets 33 %" in answer.body["message"]
 
 
 @pytest.mark.parametrize("name", VALID)

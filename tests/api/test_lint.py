@@ -105,6 +105,7 @@ def test_recorded_requests_for_no_version_are_a_warning() -> None:
 SHADOW: dict[str, Any] = {"shadow": {"percent": 20}}
 FLIP: dict[str, Any] = {"blueGreen": {"approval": {}}}
 SHARED: dict[str, Any] = {"canary": {"steps": [{"weight": 5}], "capacity": "Shared"}}
+QUARTER: dict[str, Any] = {"canary": {"steps": [{"weight": 11}, {"weight": 25}]}}
 PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview": {}}}
 
 
@@ -114,6 +115,11 @@ PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview"
         ({"strategy": {"stages": [SHADOW]}}, "spec.strategy.stages", "all traffic moves at once"),
         ({"strategy": {"stages": [FLIP]}}, "spec.traffic.preview", "there is no address to look at"),
         ({"strategy": {"stages": [SHARED]}}, "spec.strategy.stages", "cannot be sent back at once"),
+        (
+            {"replicas": 4, "traffic": {"replicaRatio": {}}, "strategy": {"stages": [QUARTER]}},
+            "spec.strategy.stages",
+            "steps give something else than they ask: 11 % is 1 of 5 pods, 20 %; 25 % is 1 of 5 pods, 20 %. Choose",
+        ),
         ({"strategy": {"probation": {"keep": "None"}}}, "spec.strategy.probation.keep", "as long as its pods need"),
         (
             {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"cookie": {"maxAge": "14m"}}}},
@@ -147,6 +153,7 @@ def test_sharing_and_keeping_all_of_it_is_a_contradiction() -> None:
         {"strategy": {"probation": {"keep": "Warm"}}},
         {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"cookie": {"maxAge": "15m"}}}},
         {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"header": {}}}},
+        {"replicas": 20, "traffic": {"replicaRatio": {}}},
     ],
 )
 def test_what_is_a_matter_of_taste_is_not(spec: dict[str, Any]) -> None:

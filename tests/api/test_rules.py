@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from seatrial.api import crd
 from seatrial.api.rules import RULES, broken, instances
-from tests.api.cases import BREAKING, VALID, Case, resource, with_steps
+from tests.api.cases import BREAKING, CHANGING, VALID, Case, resource, with_steps
 
 
 @pytest.mark.parametrize("case", BREAKING, ids=lambda case: case.rule)
@@ -25,7 +25,7 @@ def test_what_is_within_bounds_breaks_nothing(name: str) -> None:
 
 
 def test_every_rule_has_a_case_that_breaks_it() -> None:
-    assert {case.rule for case in BREAKING} == {rule.name for rule in RULES}
+    assert {case.rule for case in (*BREAKING, *CHANGING)} == {rule.name for rule in RULES}
 
 
 def test_rules_have_names_of_their_own() -> None:

@@ -24,9 +24,11 @@ FLIP = {"blueGreen": {"minDuration": "1m", "approval": {"when": "ToLeave"}}}
 class Watcher:
     """Somebody who looks every second, and writes down what is new."""
 
-    def __init__(self, *stages: dict[str, Any], probation: dict[str, Any]) -> None:
+    def __init__(
+        self, *stages: dict[str, Any], probation: dict[str, Any], traffic: dict[str, Any] | None = None
+    ) -> None:
         spec = base_spec(strategy={"stages": list(stages), "probation": probation})
-        spec["traffic"]["preview"] = {"header": "x-seatrial"}
+        spec["traffic"] = traffic or {**spec["traffic"], "preview": {"header": "x-seatrial"}}
         self.world = World(spec=spec)
         self.lines: list[str] = []
         self._last: object = None
@@ -84,6 +86,19 @@ def test_a_promotion_that_is_undone() -> None:
     assert watcher.reading().stable == watcher.old
     assert "taken back on probation" in drawn(view.history(watcher.object(), watcher.world.now))
     agrees("sailing-undone", watcher.story())
+
+
+def test_pods_as_weights() -> None:
+    """A quarter is asked, and a fifth is what one pod beside four gets: that is what is shown."""
+    steps = [{"weight": weight, "minDuration": "1m"} for weight in (25, 50)]
+    traffic = {"replicaRatio": {}, "drain": "30s"}
+    watcher = Watcher({"canary": {"steps": steps}}, probation={"duration": "0s"}, traffic=traffic)
+    watcher.world.image("fraud:v2")
+    watcher.until("Canary", more=lambda: watcher.reading().step_confirmed is not None)
+    assert "20 %" in drawn(view.why(watcher.object(), watcher.world.now))
+    assert watcher.object()["status"]["weight"] == "20"
+    watcher.until("Stable")
+    agrees("sailing-by-pods", watcher.story())
 
 
 def test_a_flip_that_somebody_approves() -> None:

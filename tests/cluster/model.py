@@ -241,6 +241,15 @@ class Model:
 
     # ---- Traffic -------------------------------------------------------------------------------------------------
 
+    def service_traffic(self, rate: float = 60, fresh_every: int = 1) -> TrafficClient:
+        """Constant requests to the Service's own address, each over a new connection, as far as is asked."""
+        address = self.api.get("Service", self.namespace, self.name)["spec"]["clusterIP"], 80
+        rows = [Request('{"inputs": [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}', [1])]
+        path = f"/v2/models/{self.model}/infer"
+        client = TrafficClient(address, self.name, path, rows, rate, fresh_every=fresh_every)
+        self.clients.append(client)
+        return client
+
     def traffic(self, requests: Sequence[Request] = (), rate: float = 60, *, under: str = "") -> TrafficClient:
         """Constant requests through the gateway, on a path below `under`; the answers of the light model are 1."""
         rows = requests or [

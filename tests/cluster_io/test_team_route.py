@@ -10,7 +10,7 @@ import pytest
 from seatrial.cluster.client import Client
 from seatrial.cluster.index import Index
 from seatrial.cluster.kinds import HTTP_ROUTE
-from seatrial.cluster.parse import parse_team_route
+from seatrial.core.routers.team_route import parse_team_route
 from seatrial.core.state import Installation
 from tests.cluster_io.conftest import Plane
 from tests.cluster_io.test_streams import watching

@@ -30,10 +30,10 @@ def story(tell: Story) -> Story:
     return tell
 
 
-def served(*, hands_off: bool = True, **options: Any) -> World:
+def served(*, hands_off: bool = True, lossless: bool | None = None, **options: Any) -> World:
     """A world in which v1 serves."""
     world = World(**options)
-    world.watchers.append(Invariants(hands_off=hands_off))
+    world.watchers.append(Invariants(hands_off=hands_off, lossless=lossless))
     world.image("fraud:v1")
     assert world.run(60, until=settled), world.status.message
     world.run(30)

@@ -228,6 +228,31 @@ async def test_a_new_revision_is_promoted_and_the_old_one_removed(world: World) 
     assert trials == 2, "the first deployment is a trial too"
 
 
+async def test_a_canary_without_a_gateway(plane: Plane, client: Client) -> None:
+    """The Service opens for the canary and closes at the promotion; the gateway is never asked about."""
+    traffic: Manifest = {"replicaRatio": {}}
+    async with started(plane, client, traffic=traffic) as world:
+        world.cluster.endpoints.add("fraud")
+        first = (await world.until(stable))["stable"]
+        selected: list[str | None] = []
+
+        async def look() -> None:
+            service = await client.get(SERVICE, plane.namespace, "fraud")
+            selected.append(service["spec"]["selector"].get("seatrial.dev/revision"))
+
+        await look()
+        await change_image(world, "registry.example.com/fraud:2")
+        status = await world.until(lambda s: s.get("weight") == "50", 60)
+        await look()
+        second = status["candidate"]
+        status = await world.until(lambda s: stable(s) and s["stable"] == second, 60)
+        await look()
+        assert selected == [first, None, second]
+        assert status["url"] == f"http://fraud.{plane.namespace}.svc"
+        assert await client.find(HTTP_ROUTE, plane.namespace, "fraud") is None
+        assert not [call for call in plane.calls if call.verb == "get" and "gateways" in str(call)]
+
+
 async def test_a_crashing_revision_goes_back(world: World) -> None:
     first = (await world.until(stable))["stable"]
     world.cluster.broken.add("registry.example.com/fraud:broken")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from seatrial.api.status import PARTS, Outcome, Status
 from seatrial.build.names import REVISION_LABEL, child_name
 from seatrial.core.capacity import pods_for
@@ -45,6 +47,31 @@ def borne(route: Manifest | None) -> bool:
     return any("nobody" not in value for value in values)
 
 
+def in_force(world: World) -> dict[str, int] | None:
+    """Weights by revision's Service as they are in the cluster; None where nothing divides requests yet."""
+    if world.by_pods:
+        found = world.endpoints.weights()
+        return {child_name(NAME, name): weight for name, weight in found.items()} or None
+    route = world.live_route()
+    return None if route is None else weights(route)
+
+
+def planned(world: World, plan: Plan) -> dict[str, int] | None:
+    """Weights by revision's Service as a plan will have them; None where it says nothing."""
+    if not world.by_pods:
+        route = route_of(plan)
+        return None if route is None else weights(route)
+    service = next((m for m in plan.apply if m["kind"] == "Service" and m["metadata"]["name"] == NAME), None)
+    if service is None:
+        return None
+    alone = service["spec"]["selector"].get(REVISION_LABEL)
+    if alone is not None:
+        return {child_name(NAME, alone): PARTS}
+    traffic = plan.status.traffic
+    split = ((traffic.slots.a, traffic.wanted.a), (traffic.slots.b, traffic.wanted.b))
+    return {child_name(NAME, name): weight for name, weight in split if name is not None}
+
+
 class Invariants:
     """A watcher of a world: `world.watchers.append(Invariants())`."""
 
@@ -59,19 +86,24 @@ class Invariants:
     def __call__(self, world: World, plan: Plan) -> None:
         self.passes += 1
         before, after = world.status, plan.status
-        live, new = world.live_route(), route_of(plan)
+        live, new = in_force(world), planned(world, plan)
         if new is not None:
-            self._weights_sum(new)
-            self._capacity_before_traffic(world, after, live, new)
-            self._stable_takes_what_it_can_carry(world, after, live, new)
-            self._no_direct_step(live, new)
+            assert sum(new.values()) == PARTS, f"weights sum to {sum(new.values())}"
+            self._capacity_before_traffic(world, after, live or {}, new)
+            if not world.by_pods:
+                self._stable_takes_what_it_can_carry(world, after, live, new)
+        if (wanted := route_of(plan)) is not None:
+            self._weights_sum(wanted)
+            self._no_direct_step(world.live_route(), wanted)
+        if world.by_pods:
+            self._only_who_may_serve_has_pods(world, plan)
         self._only_a_pass_advances(before, after)
-        self._going_back_only_falls(world, before, after, new)
+        self._going_back_only_falls(world, plan, before, new)
         self._nothing_referenced_is_removed(world, plan)
         self._nobody_shrinks_below_what_he_carries(world, plan)
-        self._neighbours_see_who_serves(world, plan, live, new)
+        self._neighbours_see_who_serves(world, plan, live or {}, new)
         self._waiting_is_explained(after)
-        self._copies_only_in_a_shadow(after, new)
+        self._copies_only_in_a_shadow(after, route_of(plan))
         if self.lossless:
             assert not world.lost, f"lost requests: {dict(world.lost)}"
 
@@ -93,8 +125,25 @@ class Invariants:
             total = sum(weights(route, number).values())
             assert total == PARTS, f"weights of rule {number} sum to {total}"
 
-    def _capacity_before_traffic(self, world: World, status: Status, live: Manifest | None, new: Manifest) -> None:
-        was, now = weights(live), weights(new)
+    def _only_who_may_serve_has_pods(self, world: World, plan: Plan) -> None:
+        """While the Service leads to every pod, nobody else has one: neither before this plan nor through it."""
+        service = next((m for m in plan.apply if m["kind"] == "Service" and m["metadata"]["name"] == NAME), None)
+        if service is None or REVISION_LABEL in service["spec"]["selector"]:
+            return
+        slots = plan.status.traffic.slots
+        there = {pod.revision for pod in world.pods if pod.gone_at is None}
+        made = {
+            m["metadata"]["labels"][REVISION_LABEL]
+            for m in plan.apply
+            if m["kind"] == "Deployment" and m["spec"]["replicas"]
+        }
+        assert there | made <= {slots.a, slots.b} or not self.hands_off, f"{there | made} beside {slots}"
+        rollout = plan.status.rollout
+        assert rollout is None or rollout.exposed or rollout.back, "a candidate meets traffic before its first step"
+
+    def _capacity_before_traffic(
+        self, world: World, status: Status, was: Mapping[str, int], now: Mapping[str, int]
+    ) -> None:
         rollout = status.rollout
         if rollout is None or status.stable is None:
             return
@@ -105,12 +154,14 @@ class Invariants:
         assert rollout.back is None or not self.hands_off, "a candidate on its way back gained weight"
         if now[name] <= weight_of(world.status.traffic, rollout.revision, confirmed=True):
             return  # what it had already is put back
-        need = pods_for(world.resource["spec"]["replicas"], now[name])
+        # Where pods are weights, a weight is never more than its pods; a flip is what needs all of them.
+        by_ratio = world.by_pods and now[name] < PARTS
+        need = 1 if by_ratio else pods_for(world.resource["spec"]["replicas"], now[name])
         ready = world.ready(rollout.revision)
         assert ready >= need, f"{now[name]} parts for {rollout.revision} with {ready} of {need} pods ready"
 
     def _stable_takes_what_it_can_carry(
-        self, world: World, status: Status, live: Manifest | None, new: Manifest
+        self, world: World, status: Status, live: Mapping[str, int] | None, new: Mapping[str, int]
     ) -> None:
         """The same on the way back; where nobody is left in the candidate, stable takes all, whatever its size."""
         rollout = status.rollout
@@ -118,7 +169,7 @@ class Invariants:
         if rollout is None or status.stable is None or late or not self.hands_off:
             return
         name = child_name(NAME, status.stable)
-        was, now = weights(live).get(name, 0), weights(new).get(name, 0)
+        was, now = (live or {}).get(name, 0), new.get(name, 0)
         if live is None or now <= was or not world.ready(rollout.revision):
             return
         if now <= weight_of(world.status.traffic, status.stable, confirmed=True):
@@ -150,8 +201,8 @@ class Invariants:
         bad = [check for check in after.checks if check.outcome not in fine]
         assert not bad, f"step {old.step} was left with {bad[0].name} at {bad[0].outcome}"
 
-    def _going_back_only_falls(self, world: World, before: Status, after: Status, new: Manifest | None) -> None:
-        rollout = after.rollout
+    def _going_back_only_falls(self, world: World, plan: Plan, before: Status, new: Mapping[str, int] | None) -> None:
+        rollout = plan.status.rollout
         if rollout is None or rollout.back is None:
             self.returning.clear()
             return
@@ -163,19 +214,21 @@ class Invariants:
             assert before.rollout.back.at == rollout.back.at, "the decision to go back was taken twice"
         if new is None:
             return
-        weight = weights(new).get(child_name(NAME, rollout.revision), 0)
+        weight = new.get(child_name(NAME, rollout.revision), 0)
         last = self.returning.get(rollout.revision, world.weight(rollout.revision))
         if self.hands_off:
             assert weight <= last, f"going back, the weight rose from {last} to {weight}"
-            name, live = child_name(NAME, rollout.revision), world.objects.get(Ref("HTTPRoute", NAME))
-            for number in (n for n in kept(live) if n in kept(new)):
-                was, now = weights(live, number).get(name, 0), weights(new, number).get(name, 0)
+            name, live = child_name(NAME, rollout.revision), world.live_route()
+            wanted = route_of(plan)
+            for number in (n for n in kept(live) if n in kept(wanted)):
+                was, now = weights(live, number).get(name, 0), weights(wanted, number).get(name, 0)
                 assert now <= max(was, weight), f"going back, rule {number} rose from {was} to {now}"
         self.returning[rollout.revision] = weight
 
     def _nothing_referenced_is_removed(self, world: World, plan: Plan) -> None:
-        route = world.live_route()
-        named = set(weights(route))
+        named = set(in_force(world) or ())
+        for node in world.endpoints.nodes if world.by_pods else ():
+            named |= {child_name(NAME, pod.revision) for pod in world.pods if pod.name in node and pod.gone_at is None}
         for proxy in world.proxies:
             # One that is late may still name it, as long as it sends nothing there.
             named |= {ref["name"] for ref in rule_of(proxy)["backendRefs"] if ref["weight"]} if proxy else set()
@@ -193,7 +246,7 @@ class Invariants:
             stage.get("canary", {}).get("capacity") == "Shared"
             for stage in world.resource["spec"]["strategy"]["stages"]
         )
-        in_route = weights(world.objects.get(Ref("HTTPRoute", NAME)))
+        in_route = weights(world.live_route())
         for manifest in plan.apply:
             name = manifest["metadata"]["labels"].get(REVISION_LABEL)
             if manifest["kind"] != "Deployment" or name is None:
@@ -201,6 +254,8 @@ class Invariants:
             asked = manifest["spec"]["replicas"]
             if name == status.stable and not shared:
                 assert asked == replicas
+            if world.by_pods:
+                continue  # a weight follows the pods there
             live = world.objects.get(Ref("Deployment", child_name(NAME, name)))
             carries = max(highest(status.traffic, name), in_route.get(child_name(NAME, name), 0))
             if live is None or asked >= live["spec"]["replicas"] or not carries or not replicas or not self.hands_off:
@@ -208,12 +263,14 @@ class Invariants:
             least = min(replicas, pods_for(replicas, carries))
             assert asked >= least, f"{name} shrinks to {asked} pods and carries {carries} parts"
 
-    def _neighbours_see_who_serves(self, world: World, plan: Plan, live: Manifest | None, new: Manifest | None) -> None:
+    def _neighbours_see_who_serves(
+        self, world: World, plan: Plan, live: Mapping[str, int], new: Mapping[str, int] | None
+    ) -> None:
         """Every revision with weight has a budget and is counted for autoscalers; one without any is neither."""
         if new is None or world.resource["spec"]["suspend"]:
             return
-        wanted = {name.removeprefix(f"{NAME}-") for name, weight in weights(new).items() if weight > 0}
-        before = {name.removeprefix(f"{NAME}-") for name, weight in weights(live).items() if weight > 0}
+        wanted = {name.removeprefix(f"{NAME}-") for name, weight in new.items() if weight > 0}
+        before = {name.removeprefix(f"{NAME}-") for name, weight in live.items() if weight > 0}
         budgets = {m["metadata"]["labels"][REVISION_LABEL] for m in plan.apply if m["kind"] == "PodDisruptionBudget"}
         counted = set(plan.status.selector.partition(" in (")[2].rstrip(")").split(",")) - {""}
         assert counted == budgets

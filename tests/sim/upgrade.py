@@ -9,9 +9,16 @@ from unittest.mock import patch
 
 from seatrial.build import deployment
 from seatrial.core import assemble
+from seatrial.core.routers import gateway_api, replica_ratio
 from seatrial.core.state import Manifest
 
-BUILDERS = ("record", "http_route", "revision_service", "model_service")
+BUILDERS = (
+    (assemble, "record"),
+    (assemble, "revision_service"),
+    (assemble, "model_service"),
+    (gateway_api, "http_route"),
+    (replica_ratio, "model_service"),
+)
 Version = Callable[[], AbstractContextManager[None]]
 
 
@@ -35,10 +42,10 @@ def _changed(original: Callable[..., Manifest]) -> Callable[..., Manifest]:
 @contextmanager
 def upgraded() -> Iterator[None]:
     """The operator is of the next version."""
-    new = {name: _changed(getattr(assemble, name)) for name in BUILDERS}
+    new = [(module, name, _changed(getattr(module, name))) for module, name in BUILDERS]
     with ExitStack() as stack:
-        for name, build in {**new, "render": _render}.items():
-            stack.enter_context(patch.object(assemble, name, build))
+        for module, name, build in (*new, (assemble, "render", _render)):
+            stack.enter_context(patch.object(module, name, build))
         yield
 
 

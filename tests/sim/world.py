@@ -39,11 +39,10 @@ from seatrial.build.rule import is_taken, spliced, stands
 from seatrial.cluster.ledger import Ledger, Page
 from seatrial.cluster.parse import (
     parse_record,
-    parse_route,
     parse_spec,
     parse_status,
-    parse_team_route,
     parse_workload,
+    populated,
     strays,
 )
 from seatrial.core.borrowed import in_force, ref_of
@@ -52,9 +51,12 @@ from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
+from seatrial.core.routers import ROUTERS, Sight
+from seatrial.core.routers.team_route import parse_team_route
 from seatrial.core.state import Event, GatewayClass, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
+from tests.sim.endpoints import Endpoints
 from tests.sim.prometheus import SLOWNESS, Labels, SimPrometheus, Weather
 from tests.sim.upgrade import Version, older
 from tests.sim.users import Users
@@ -279,6 +281,8 @@ def cluster(spec: Manifest, route: Ref, backend: Manifest, position: int) -> str
 class World:
     """Everything there is, at `now`. `step()` lets a second pass and everybody do their work."""
 
+    name, namespace = NAME, NAMESPACE
+
     def __init__(
         self,
         *,
@@ -321,9 +325,13 @@ class World:
         self.freeze = ""
         self.gateway_classes: tuple[GatewayClass, ...] = ()
         self.foreign: tuple[Ref, ...] = ()
+        self.slices: list[Manifest] = []
+        """EndpointSlices of the model's Service."""
         self.proxies: list[Manifest | None] = [None, None, None]
         self.proxy_lag = [0.1, 0.4, 1.2]
         self._route_changes: list[tuple[datetime, Manifest | None]] = []
+        self.endpoints = Endpoints(self)
+        """What stands in for the route where pods are weights."""
         self.prometheus = SimPrometheus()
         self.counters: dict[Labels, float] = {}
         self.served: Counter[str] = Counter()
@@ -427,8 +435,15 @@ class World:
             self._parsed = (stored, parse_status(stored))
         return self._parsed[1]
 
+    @property
+    def by_pods(self) -> bool:
+        """Nothing but a Service divides the requests."""
+        return "replicaRatio" in self.resource["spec"]["traffic"]
+
     def weight(self, name: str) -> int:
         """A revision's weight in the route as it is, in parts."""
+        if self.by_pods:
+            return self.endpoints.weight(name)
         live = self.live_route()
         refs = live["spec"]["rules"][0]["backendRefs"] if live is not None else ()
         return sum(ref["weight"] for ref in refs if ref["name"] == child_name(NAME, name))
@@ -499,6 +514,8 @@ class World:
     @property
     def quiet(self) -> bool:
         """Every proxy has the route as it is."""
+        if self.by_pods:
+            return self.endpoints.quiet
         route = self.objects.get(self.route)
         return all(proxy == (None if route is None else route["spec"]) for proxy in self.proxies)
 
@@ -570,6 +587,9 @@ class World:
         self.pods = [pod for pod in self.pods if pod.revision != name]
 
     def _gateway(self) -> None:
+        if self.by_pods:
+            self.endpoints.follow()
+            return
         route = self.objects.get(self.route)
         if not self.gateway_up:
             return
@@ -620,11 +640,14 @@ class World:
 
     def _clients(self, seconds: float) -> None:
         self.open = self.open or all(proxy is not None for proxy in self.proxies)
-        if not self.open:
+        if not self.open and not self.by_pods:
             return
         self._carry += self.rate * seconds
         count = int(self._carry)
         self._carry -= count
+        if self.by_pods:
+            self.endpoints.serve(count)
+            return
         for index, proxy in enumerate(self.proxies):
             share = count // 3 + (1 if index < count % 3 else 0)
             self.sent += share
@@ -644,7 +667,7 @@ class World:
         if total == 0:
             self.lost["weights 0/0"] += count
             return
-        first = self._binomial(count, refs[0]["weight"] / total)
+        first = self.binomial(count, refs[0]["weight"] / total)
         for position, (ref, share) in enumerate(zip(refs, (first, count - first), strict=False)):
             if share == 0:
                 continue
@@ -662,14 +685,14 @@ class World:
             mirror = entry.get("requestMirror")
             if mirror is None or is_comparer(NAME, mirror["backendRef"]["name"]):
                 continue
-            copies = self._binomial(count, mirror.get("percent", 100) / 100)
+            copies = self.binomial(count, mirror.get("percent", 100) / 100)
             pods, cluster = self._behind(mirror["backendRef"]["name"]), f"{place_of(proxy, self.route)}-mirror-{index}"
             if not pods:
                 self._count(cluster, copies, errors=copies, slow=0)
                 continue
             behaviour = self.behaviour(pods[0].image)
             self.copied[pods[0].revision] += copies
-            errors, slow = self._binomial(copies, behaviour.errors), self._binomial(copies, behaviour.slow)
+            errors, slow = self.binomial(copies, behaviour.errors), self.binomial(copies, behaviour.slow)
             self._count(cluster, copies, errors=errors, slow=slow)
 
     def _compare(self, proxy: Manifest | None, seconds: float) -> None:
@@ -686,7 +709,7 @@ class World:
             self.counters[tuple(sorted({**own, "__name__": QUEUE, "output": ""}.items()))] = 0
             for pair, share in ((CANDIDATE, differs), (ITSELF, 0.0)):
                 count = max(1, int(2 * seconds))
-                differ = self._binomial(count, share)
+                differ = self.binomial(count, share)
                 for result, number in ((Result.AGREE, count - differ), (Result.DIFFER, differ)):
                     labels = {**own, "__name__": ANSWERS, "pair": pair, "result": str(result)}
                     key = tuple(sorted(labels.items()))
@@ -716,15 +739,18 @@ class World:
         name = pods[0].revision
         self.served[name] += count
         bad = behaviour.errors if self.served[name] > behaviour.errors_from else 0.0
-        errors, slow = self._binomial(count, bad), self._binomial(count, behaviour.slow)
+        errors, slow = self.binomial(count, bad), self.binomial(count, behaviour.slow)
         self.user_errors += errors
         self._count(cluster, count, errors=errors, slow=slow)
 
-    def _binomial(self, count: int, share: float) -> int:
+    def binomial(self, count: int, share: float) -> int:
+        """How many of so many are of a kind that makes up a share."""
         return self._draw(self.random, count, share)
 
     def _show_counters(self) -> None:
         """Bring the counters that Prometheus scrapes up to date."""
+        if self.by_pods:
+            self.endpoints.show_proof()
         if (route := self.objects.get(self.route)) is not None:
             for number, rule in enumerate(route["spec"]["rules"]):
                 place = f"httproute/{NAMESPACE}/{self.route.name}/rule/{number}"
@@ -794,7 +820,7 @@ class World:
         status = self.status
         written = self._page().latest(status.written)
         pods = [pod.manifest(self.now, self.behaviour(pod.image)) for pod in self.pods]
-        workloads, records, services, own = {}, {}, {}, None
+        workloads, records, services = {}, {}, {}
         for ref, obj in self.objects.items():
             match ref.kind:
                 case "Deployment":
@@ -812,24 +838,23 @@ class World:
                         records[record.revision] = record
                 case "Service":
                     services[ref.name] = obj["spec"]["selector"]
-                case "HTTPRoute" if ref.name == NAME:
-                    own = obj
         edited = tuple(
             ref
             for ref, obj in self.objects.items()
             if str(ref) in written and written[str(ref)].live != fingerprint(obj)
         )
-        route, rule, problem = parse_route(own) if own is not None else None, None, ""
-        if (through := in_force(spec, status, own=own is not None)) is not None:
+        route, rule, problem = None, None, ""
+        if (through := in_force(spec, status)) is not None:
             team = self.objects.get(Ref("HTTPRoute", through.name))
             route, rule, problem = (
                 parse_team_route(NAME, team, through.rule) if team is not None else (None, None, "no such route")
             )
-            this = Ref("HTTPRouteRule", f"{through.name}/{through.rule}")
-            entry = written.get(str(this))
+            entry = written.get(str(ref_of(NAME)))
             if entry is not None and team is not None and rule is not None:
                 there = stands(NAME, team["spec"]["rules"][rule.index])
-                edited += () if entry.live == there else (this,)
+                edited += () if entry.live == there else (ref_of(NAME),)
+        elif spec is not None:
+            route = ROUTERS[spec.traffic.router].read(Sight(NAME, self.objects, status.traffic.slots, self.slices))
         return Observed(
             name=NAME,
             namespace=NAMESPACE,
@@ -847,9 +872,9 @@ class World:
             workloads=workloads,
             strays=strays(NAME, pods, workloads),
             services=services,
+            populated=populated(pods),
             budgets=frozenset(ref.name for ref in self.objects if ref.kind == "PodDisruptionBudget"),
             route=route,
-            own_route=own is not None,
             rule=rule,
             route_problem=problem,
             held=FINALIZER in metadata.get("finalizers", ()),
@@ -893,6 +918,7 @@ class World:
         self._serial += 1
         self.objects.clear()
         self.open, self.proxies, self._route_changes = False, [None, None, None], []
+        self.endpoints = Endpoints(self)
         self.resource = copy.deepcopy(self.resource)
         self.resource["metadata"] |= {"uid": f"uid-{self._serial}", "generation": 1, "annotations": {}}
         self.resource["status"] = {}
@@ -998,7 +1024,7 @@ class World:
             except WriteFails as failure:
                 failures.append(ApplyFailure(ref, "error", str(failure)))
         if decided.splice is not None and (team := self.objects.get(Ref("HTTPRoute", decided.splice.route))):
-            rule = Ref("HTTPRouteRule", f"{decided.splice.route}/{decided.splice.rule}")
+            rule = ref_of(NAME)
             try:
                 changed |= self._splice(decided, rule, team, versions, written)
             except WriteFails as failure:
@@ -1016,8 +1042,8 @@ class World:
             page.forget(str(ref))
             self.writes += 1
         exist = {str(ref) for ref in self.objects}
-        if (have := decided.status.traffic.borrowed) is not None:
-            exist.add(str(ref_of(have)))
+        if decided.status.traffic.borrowed is not None:
+            exist.add(str(ref_of(NAME)))
         left = tuple(sorted((e for e in written.values() if e.ref in exist), key=lambda e: e.ref))
         page.written, page.complete = {entry.ref: entry for entry in left}, True
         return ApplyOutcome(written=left, failures=tuple(failures), changed=changed)

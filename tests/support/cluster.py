@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from seatrial.cluster.client import Client
 from seatrial.cluster.errors import ApiError
-from seatrial.cluster.kinds import DEPLOYMENT, GATEWAY, HTTP_ROUTE, POD
+from seatrial.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, HTTP_ROUTE, POD, SERVICE
 
 Manifest = dict[str, Any]
 SINCE = "2026-01-01T00:00:00Z"
@@ -21,6 +21,8 @@ class SmallCluster:
         self._client, self._namespace, self._tick = client, namespace, tick
         self.broken: set[str] = set()
         """Images whose containers crash."""
+        self.endpoints: set[str] = set()
+        """Services whose EndpointSlices are kept."""
 
     async def run(self) -> None:
         while True:
@@ -43,6 +45,39 @@ class SmallCluster:
         for kind in (GATEWAY, HTTP_ROUTE):
             for item in (await self._client.list(kind, self._namespace)).items:
                 await self._accept(kind, item)
+
+        for item in (await self._client.list(SERVICE, self._namespace)).items if self.endpoints else ():
+            if item["metadata"]["name"] in self.endpoints:
+                await self._slice(item)
+
+    async def _slice(self, service: Manifest) -> None:
+        """One EndpointSlice with the ready pods that a Service selects."""
+        name, selects = (
+            service["metadata"]["name"],
+            ",".join(f"{k}={v}" for k, v in service["spec"]["selector"].items()),
+        )
+        pods = (await self._client.list(POD, self._namespace, selector=selects)).items
+        endpoints = [
+            {
+                "addresses": ["198.51.100.1"],
+                "conditions": {"ready": True},
+                "targetRef": {"kind": "Pod", "name": pod["metadata"]["name"], "namespace": self._namespace},
+            }
+            for pod in pods
+            if pod.get("status", {}).get("podIP") and "deletionTimestamp" not in pod["metadata"]
+        ]
+        made = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": name, "namespace": self._namespace, "labels": {"kubernetes.io/service-name": name}},
+            "addressType": "IPv4",
+            "endpoints": endpoints,
+        }
+        there = await self._client.find(ENDPOINT_SLICE, self._namespace, name)
+        if there is None:
+            await self._client.create(made)
+        elif there.get("endpoints") != endpoints:
+            await self._client.replace({**made, "metadata": {**there["metadata"], "managedFields": None}})
 
     async def _pods(self, deployment: Manifest, there: list[Manifest]) -> None:
         wanted = deployment["spec"]["replicas"]

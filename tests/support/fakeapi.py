@@ -30,6 +30,7 @@ Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 KINDS = {
     ("", "v1", "services"): "Service",
     ("", "v1", "namespaces"): "Namespace",
+    ("discovery.k8s.io", "v1", "endpointslices"): "EndpointSlice",
     ("", "v1", "pods"): "Pod",
     ("", "v1", "configmaps"): "ConfigMap",
     ("", "v1", "events"): "Event",

@@ -77,6 +77,8 @@ class Fault:
     cost: Cost = Cost.NOTHING
     writes: bool = False
     """It needs something to be written in that pass."""
+    by_pods: Cost = Cost.NOTHING
+    """What it costs besides where clients use the model's Service itself."""
 
 
 # --- the operator, and the API server between it and the cluster ---------------------------------------
@@ -348,8 +350,13 @@ def _hands() -> Iterator[Fault]:
         yield Fault(f"{role}: record relabelled", edits("ControllerRevision", role, _labels), cost=gentle)
         yield Fault(f"{role}: Service deleted", deletes("Service", role), cost=cutting | cost)
         yield Fault(f"{role}: Service's selector edited", edits("Service", role, _selector), cost=cutting | cost)
-    yield Fault("the model's Service deleted", deletes("Service", "model"), cost=gentle)
-    yield Fault("the model's Service's selector edited", edits("Service", "model", _selector), cost=gentle)
+    yield Fault("the model's Service deleted", deletes("Service", "model"), cost=gentle, by_pods=Cost.REQUESTS)
+    yield Fault(
+        "the model's Service's selector edited",
+        edits("Service", "model", _selector),
+        cost=gentle,
+        by_pods=Cost.REQUESTS,
+    )
     yield Fault("route: weights 50/50 by hand", edits("HTTPRoute", "model", _half), cost=cutting)
     yield Fault("route: weights 0/0 by hand", edits("HTTPRoute", "model", _nobody), cost=cutting)
     yield Fault("route deleted", deletes("HTTPRoute", "model"), cost=cutting)
@@ -394,8 +401,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("API 500 at the status", conflict, APPLIED),
     Fault("API hangs at a write, which is carried out", write_is_lost, WRITE, writes=True),
     Fault("API hangs at the status", busy, APPLIED),
-    Fault("gateway controller down for 1 min", gateway_down, EITHER, 60, gateway_up),
-    Fault("gateway controller down for 5 min", gateway_down, EITHER, 300, gateway_up),
+    Fault("gateway controller down for 1 min", gateway_down, EITHER, 60, gateway_up, by_pods=Cost.REQUESTS),
+    Fault("gateway controller down for 5 min", gateway_down, EITHER, 300, gateway_up, by_pods=Cost.REQUESTS),
     Fault("one proxy of three paused for 5 s", proxy_paused, EITHER, 30, proxy_goes_on, Cost.REQUESTS),
     Fault("a candidate pod killed", kills("candidate", every=False), EITHER, cost=Cost.TRIAL | Cost.REQUESTS),
     Fault("all candidate pods killed", kills("candidate", every=True), EITHER, cost=Cost.TRIAL | Cost.REQUESTS),

@@ -31,6 +31,18 @@ def _canary(*weights: int, **more: str) -> Spec:
 _SHADOW: Spec = {"shadow": {"percent": 50, "minDuration": "20s"}}
 _BLUE_GREEN: Spec = {"blueGreen": {"minDuration": "20s"}}
 
+
+def _without_gateway(make: Callable[[], Spec]) -> Callable[[], Spec]:
+    """The same with a Service instead of a gateway: one pod beside four is a fifth."""
+
+    def made() -> Spec:
+        spec = make()
+        spec["traffic"] = {"replicaRatio": {}, "drain": "10s"}
+        return spec
+
+    return made
+
+
 STRATEGIES: dict[str, Callable[[], Spec]] = {
     "canary": _stages(_canary(5, 25, 50)),
     "shadow, then canary": _stages(_SHADOW, _canary(10, 50)),
@@ -38,6 +50,7 @@ STRATEGIES: dict[str, Callable[[], Spec]] = {
     "shared canary": _stages(_canary(5, 50, capacity="Shared")),
     "shared canary, then probation": _stages(_canary(10, 75, capacity="Shared"), probation="1m"),
     "canary, then probation": _stages(_canary(25, 50), probation="1m", stickiness={"cookie": {}}),
+    "canary of pods": _without_gateway(_stages(_canary(20, 50), probation="1m")),
 }
 """Name → what makes its spec."""
 

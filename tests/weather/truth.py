@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from seatrial.api.status import PARTS, Phase, Status
-from seatrial.build.names import REVISION_LABEL
+from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
 from seatrial.core.state import Plan, Ref
 from tests.sim.prometheus import Weather
 from tests.sim.world import NAME, World
@@ -48,10 +48,13 @@ class Truth:
 
     def begins(self, fault: Fault) -> None:
         """A fault is in force from now on."""
-        self.cost |= fault.cost
+        self.cost |= self._cost(fault)
         self.in_force.append(fault)
-        if fault.cost & Cost.REQUESTS:
+        if self._cost(fault) & Cost.REQUESTS:
             self._losing_until = self.world.now
+
+    def _cost(self, fault: Fault) -> Cost:
+        return fault.cost | fault.by_pods if self.world.by_pods else fault.cost
 
     def ends(self, fault: Fault) -> None:
         """A fault is over."""
@@ -109,7 +112,8 @@ class Truth:
         if self.world.prometheus.weather is not self._weather:
             self._weather, self._weather_since = self.world.prometheus.weather, self.world.now
         broken = ""
-        for rule in (self._route_leads_somewhere, self._service_selects_stable, self._templates_stay):
+        through = (self._route_leads_somewhere, self._service_selects_stable)
+        for rule in (*((self._service_selects_who_serves,) if self.world.by_pods else through), self._templates_stay):
             self.checked += 1
             broken = broken or rule()
         self._repaired(broken)
@@ -159,6 +163,17 @@ class Truth:
         accepted = rollout is not None and rollout.promoting and selected == rollout.revision
         return "" if selected == stable or accepted else f"Service {NAME} selects {selected}, stable is {stable}"
 
+    def _service_selects_who_serves(self) -> str:
+        """Where pods are weights: a revision that is there, or all of the model's."""
+        selector, served = self.world.endpoints.selector, self.world.status.stable is not None
+        if selector is None:
+            return f"Service {NAME} is gone" if served else ""
+        alone = selector.pop(REVISION_LABEL, None)
+        if selector != {MODEL_LABEL: NAME}:
+            return f"Service {NAME} selects {selector}"
+        there = alone is None or Ref("Deployment", f"{NAME}-{alone}") in self.world.objects
+        return "" if there else f"Service {NAME} selects {alone}, which has no Deployment"
+
     def _templates_stay(self) -> str:
         for ref, obj in self.world.objects.items():
             if ref.kind != "Deployment":
@@ -176,7 +191,7 @@ class Truth:
         stable = world.status.stable
         small = stable is not None and world.ready(stable) < world.resource["spec"]["replicas"]
         unfit = small or self._broken_since is not None or not world.quiet
-        if unfit or any(fault.cost & Cost.REQUESTS for fault in self.in_force):
+        if unfit or any(self._cost(fault) & Cost.REQUESTS for fault in self.in_force):
             self._losing_until = world.now
         lost = sum(world.lost.values())
         may = self.loses or (

@@ -84,6 +84,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+# Which pods a Service leads to, where no gateway divides the requests (traffic.replicaRatio).
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
 # Recorded requests of a preflight, by name.
 - apiGroups: [""]
   resources: [configmaps]

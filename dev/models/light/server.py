@@ -13,6 +13,7 @@ so that the operator's preset for MLServer holds for it. At SIGTERM it closes it
 | `CPU` | seconds of a processor each inference takes | 0 |
 | `START_DELAY` | seconds before it listens | 0 |
 | `READY` | `no`: says that it is not ready | `yes` |
+| `TELL_REVISION` | `yes`: a response header names the revision, as a gateway's does; its pod's name holds it | `no` |
 | `CRASH_ON_START` | `yes`: exit with 1 before listening | `no` |
 | `CRASH_AFTER` | seconds of listening after which it exits with 1; 0: never | 0 |
 | `CRASH_AFTER_REQUESTS` | inference requests after which it exits with 1; 0: never | 0 |
@@ -36,6 +37,9 @@ LATENCY = float(os.environ.get("LATENCY", "0"))
 CPU = float(os.environ.get("CPU", "0"))
 START_DELAY = float(os.environ.get("START_DELAY", "0"))
 READY = os.environ.get("READY", "yes") != "no"
+TOLD = ""
+if os.environ.get("TELL_REVISION") == "yes":
+    TOLD = f"x-model-revision: {os.environ['HOSTNAME'].rsplit('-', 3)[1]}\r\n"
 CRASH_AFTER = float(os.environ.get("CRASH_AFTER", "0"))
 CRASH_AFTER_REQUESTS = int(os.environ.get("CRASH_AFTER_REQUESTS", "0"))
 
@@ -169,10 +173,8 @@ class Connection(asyncio.Protocol):
         assert self.transport is not None
         close = "Connection: close\r\n" if Connection.closing else ""
         text = body.encode()
-        head = (
-            f"HTTP/1.1 {status} {_REASON[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(text)}\r\n{close}\r\n"
-        )
-        self.transport.write(head.encode() + text)
+        about = f"Content-Type: {kind}\r\nContent-Length: {len(text)}\r\n{TOLD}{close}"
+        self.transport.write(f"HTTP/1.1 {status} {_REASON[status]}\r\n{about}\r\n".encode() + text)
         self.busy = False
         if Connection.closing:
             self.transport.close()

@@ -124,7 +124,7 @@ def _convert(node: Mapping[str, Any], models: Mapping[str, Any], stack: tuple[st
             raise InexpressibleError(f"{at}: a structural schema has no {key}")
     if "type" not in out:
         raise InexpressibleError(f"{at}: it has no single type; give it optional members and a rule")
-    if "properties" in node:
+    if node.get("properties"):
         out["properties"] = {
             name: _convert(child, models, stack, f"{at}.{name}") for name, child in node["properties"].items()
         }

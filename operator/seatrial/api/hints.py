@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from seatrial.api.base import GROUP, parse_duration
+from seatrial.api.ratio import pods_of, share_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,9 @@ class Hint:
     applies: Callable[[Mapping[str, Any]], bool]
     """Whether it is to be said; an object with another form may raise LookupError, TypeError or ValueError."""
     message: str
-    """The sentence; `{field}` is a field of what was found."""
+    """The sentence; `{field}` is a field of what was found, or of `values`."""
+    values: Callable[[Mapping[str, Any]], Mapping[str, object]] = lambda found: found
+    """What the sentence quotes."""
 
     def holds(self, found: object) -> bool:
         """Whether it is to be said of what was found there. What is malformed has its own finding."""
@@ -29,6 +32,10 @@ class Hint:
             return isinstance(found, Mapping) and self.applies(found)
         except (LookupError, TypeError, ValueError):
             return False
+
+    def say(self, found: Mapping[str, Any]) -> str:
+        """The sentence for what was found."""
+        return self.message.format_map(self.values(found))
 
 
 def _records_for_no_version(spec: Mapping[str, Any]) -> bool:
@@ -41,6 +48,30 @@ def _ends_with_a_shadow(strategy: Mapping[str, Any]) -> bool:
 
 def _flips_unseen(spec: Mapping[str, Any]) -> bool:
     return "preview" not in spec["traffic"] and any("blueGreen" in stage for stage in spec["strategy"]["stages"])
+
+
+def _really(spec: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+    """Percent asked, percent given and pods of each canary step, where pods are weights."""
+    replicas, out = spec["replicas"], []
+    for canary in (stage["canary"] for stage in spec["strategy"]["stages"] if "canary" in stage):
+        least = 1 if canary["scale"] == "ByWeight" else int(canary["scale"])
+        for step in canary["steps"]:
+            pods = pods_of(step["weight"], replicas, least)
+            out.append((step["weight"], share_of(pods, replicas, 100), pods))
+    return out
+
+
+def _weighs_otherwise(spec: Mapping[str, Any]) -> bool:
+    if "replicaRatio" not in spec["traffic"] or not spec["replicas"]:
+        return False
+    return any(abs(asked - given) * 4 > asked for asked, given, _ in _really(spec))
+
+
+def _weights_told(spec: Mapping[str, Any]) -> Mapping[str, object]:
+    steps = (
+        f"{asked} % is {pods} of {pods + spec['replicas']} pods, {given} %" for asked, given, pods in _really(spec)
+    )
+    return {"replicas": spec["replicas"], "steps": "; ".join(steps)}
 
 
 def _starts_anew(probation: Mapping[str, Any]) -> bool:
@@ -145,6 +176,16 @@ HINTS: tuple[Hint, ...] = (
             "clients drop the cookie before the steps of the canary (and a holdback) are over at the earliest, and users "
             "are drawn again: raise traffic.stickiness.cookie.maxAge above their time"
         ),
+    ),
+    Hint(
+        at="spec",
+        blame=".strategy.stages",
+        applies=_weighs_otherwise,
+        message=(
+            "with replicaRatio pods are weights, and beside replicas: {replicas} steps give something else than they ask: "
+            "{steps}. Choose weights that pods can give, or more replicas"
+        ),
+        values=_weights_told,
     ),
     Hint(
         at="spec.strategy.probation",

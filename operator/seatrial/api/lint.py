@@ -119,7 +119,7 @@ def _sentence(detail: ErrorDetails) -> str:
 
 def _unknown(name: str, known: Any) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
-    meant = f"did you mean {near[0]}?" if near else f"known here are {', '.join(known)}"
+    meant = f"did you mean {near[0]}?" if near else f"known here are {', '.join(known) or 'none'}"
     return f"there is no field {name}; {meant}"
 
 
@@ -146,4 +146,4 @@ def _warnings(document: Mapping[str, Any]) -> Iterator[Finding]:
     for hint in HINTS:
         for path, found in rules.instances(document, hint.at):
             if hint.holds(found):
-                yield Finding(f"{path}{hint.blame}", hint.message.format_map(found), Severity.WARNING)
+                yield Finding(f"{path}{hint.blame}", hint.say(found), Severity.WARNING)

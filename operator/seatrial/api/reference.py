@@ -110,6 +110,8 @@ def _type(node: Mapping[str, Any]) -> str:
             node.get("x-kubernetes-list-type", ""), ""
         )
         return f"list of {span} × {_type(node['items'])}{unique}"
+    if kind == "object" and "additionalProperties" not in node:
+        return "`{}`: it has no fields of its own"
     if kind == "object":
         return f"map of up to {node['maxProperties']} × {_type(node['additionalProperties'])}"
     if kind == "integer":

@@ -49,20 +49,24 @@ class Rule:
     """What the message quotes."""
     blame: str = ""
     """The field under `at` that is to blame, such as `.port`."""
+    looks_back: bool = False
+    """The CEL asks `oldSelf` too, an optional: what was stored before. `lint` has one object only."""
 
     def say(self, value: Any) -> str:
         """The sentence for one object that breaks the rule."""
         return self.message.format(**{name: quoted.python(value) for name, quoted in self.values.items()})
 
-    def validation(self) -> dict[str, str]:
+    def validation(self) -> dict[str, Any]:
         """The rule as an entry of `x-kubernetes-validations`."""
-        entry = {"rule": self.cel}
+        entry: dict[str, Any] = {"rule": self.cel}
         if self.values:
             entry["messageExpression"] = self._message_expression()
         else:
             entry["message"] = self.message
         if self.blame:
             entry["fieldPath"] = self.blame
+        if self.looks_back:
+            entry["optionalOldSelf"] = True
         return entry
 
     def _message_expression(self) -> str:
@@ -182,11 +186,35 @@ def _ways(analysis: Mapping[str, Any]) -> set[tuple[Any, ...]]:
     return {(one["mode"], one.get("tolerance"), one.get("topK")) for one in asked}
 
 
+def _by_pods(spec: Mapping[str, Any]) -> bool:
+    """Whether pods are weights."""
+    return "replicaRatio" in spec["traffic"]
+
+
+def _canaries(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [stage["canary"] for stage in spec["strategy"]["stages"] if "canary" in stage]
+
+
+def _lowest(spec: Mapping[str, Any]) -> int:
+    """The weight of the first step."""
+    return int(_canaries(spec)[0]["steps"][0]["weight"])
+
+
+def _one_pod_fits(spec: Mapping[str, Any]) -> bool:
+    """Whether one pod beside all of stable's exposes no more than double what each step asks."""
+    steps = [step for canary in _canaries(spec) if canary["scale"] == "ByWeight" for step in canary["steps"]]
+    return spec["replicas"] == 0 or all(2 * step["weight"] * (spec["replicas"] + 1) >= 100 for step in steps)
+
+
 CHECKS = ("preset", "share", "query", "agreement")
+ROUTERS = ("gatewayAPI", "routeRef", "replicaRatio")
 STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
 _IS_MLSERVER_CEL = "has(self.runtime) && self.runtime == 'MLServer'"
 _CHECK = _quoted("name")
+_BY_PODS_CEL = "has(self.traffic.replicaRatio)"
+_CANARY_CEL = "self.strategy.stages[self.strategy.stages.size() - 1].canary"
+_LOWEST = Value(f"{_CANARY_CEL}.steps[0].weight", _lowest)
 
 
 RULES: tuple[Rule, ...] = (
@@ -320,23 +348,22 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="one-router",
         at="spec.traffic",
-        blame=".routeRef",
-        cel="!has(self.routeRef) || !has(self.gatewayAPI)",
-        holds=lambda self: "routeRef" not in self or "gatewayAPI" not in self,
+        cel="[has(self.gatewayAPI), has(self.routeRef), has(self.replicaRatio)].filter(x, x).size() <= 1",
+        holds=lambda self: sum(router in self for router in ROUTERS) <= 1,
         message=(
-            "gatewayAPI has a route made and routeRef names one that is there, and a model has one way in: remove one "
-            "of the two"
+            "traffic names two of gatewayAPI, routeRef and replicaRatio, and requests are divided in one place: keep one"
         ),
     ),
     Rule(
-        name="hostnames-of-a-route",
+        name="hostnames-of-a-router",
         at="spec.traffic",
         blame=".hostnames",
-        cel="has(self.routeRef) != has(self.hostnames)",
-        holds=lambda self: ("routeRef" in self) != ("hostnames" in self),
+        cel="(has(self.replicaRatio) || has(self.routeRef)) != has(self.hostnames)",
+        holds=lambda self: ("replicaRatio" in self or "routeRef" in self) != ("hostnames" in self),
         message=(
-            "host names are wanted for a route that is made, and with routeRef they are written in that route: set "
-            "hostnames, or routeRef, and not both"
+            "host names belong to a route that is made for a gateway; with routeRef they are written in your own route, "
+            "and with replicaRatio there is only the Service of the model's name: set hostnames, or one of these, and not "
+            "both"
         ),
     ),
     Rule(
@@ -360,6 +387,186 @@ RULES: tuple[Rule, ...] = (
             "a preview header needs a rule of its own, and routeRef adds no rule to a route that is not ours: remove "
             "the header, and use the Service NAME-preview, or a rule of yours that leads to it"
         ),
+    ),
+    Rule(
+        name="router-stays-in-a-trial",
+        at="",
+        blame=".spec.traffic",
+        looks_back=True,
+        cel=(
+            "!oldSelf.hasValue() || "
+            "(has(self.spec.traffic.replicaRatio) == has(oldSelf.value().spec.traffic.replicaRatio) && "
+            "has(self.spec.traffic.routeRef) == has(oldSelf.value().spec.traffic.routeRef)) || "
+            "!has(self.status) || !(has(self.status.rollout) || has(self.status.probation))"
+        ),
+        holds=lambda _self: True,
+        message=(
+            "the router cannot change while two revisions are served, in a trial or a probation: wait for its end, "
+            "or end it with seatrial abort or undo"
+        ),
+    ),
+    Rule(
+        name="ratio-without-header",
+        at="spec.traffic",
+        blame=".preview",
+        cel="!has(self.replicaRatio) || !has(self.preview) || !has(self.preview.header)",
+        holds=lambda self: "replicaRatio" not in self or "header" not in self.get("preview", {}),
+        message=(
+            "preview.header is read by a gateway, and with replicaRatio there is none: remove header, and reach the "
+            "candidate at the Service NAME-preview"
+        ),
+    ),
+    Rule(
+        name="ratio-without-stickiness",
+        at="spec.traffic",
+        blame=".stickiness",
+        cel="!has(self.replicaRatio) || !has(self.stickiness)",
+        holds=lambda self: "replicaRatio" not in self or "stickiness" not in self,
+        message=(
+            "stickiness is kept by a gateway, and with replicaRatio there is none: remove stickiness, or use a gateway"
+        ),
+    ),
+    Rule(
+        name="ratio-without-sharing",
+        at="spec",
+        blame=".strategy.stages",
+        cel=f"!{_BY_PODS_CEL} || self.strategy.stages.all(s, !has(s.canary) || s.canary.capacity != 'Shared')",
+        holds=lambda self: not _by_pods(self) or all(canary["capacity"] != "Shared" for canary in _canaries(self)),
+        message=(
+            "capacity of the canary is Shared, and with replicaRatio pods are weights, so stable cannot have fewer: set "
+            "capacity to Extra, or use a gateway"
+        ),
+    ),
+    Rule(
+        name="ratio-without-shadow",
+        at="spec",
+        blame=".strategy.stages",
+        cel=f"!{_BY_PODS_CEL} || self.strategy.stages.all(s, !has(s.shadow))",
+        holds=lambda self: not _by_pods(self) or all("shadow" not in stage for stage in self["strategy"]["stages"]),
+        message=(
+            "stages[{index}] is a shadow, and replicaRatio cannot copy requests, because nothing stands between clients "
+            "and pods: remove the stage, or use a gateway"
+        ),
+        values={
+            "index": Value(
+                "self.strategy.stages.map(s, has(s.shadow)).indexOf(true)",
+                lambda self: ["shadow" in stage for stage in self["strategy"]["stages"]].index(True),
+            )
+        },
+    ),
+    Rule(
+        name="ratio-without-holdback",
+        at="spec",
+        blame=".strategy.probation.holdback",
+        cel=f"!{_BY_PODS_CEL} || self.strategy.probation.holdback == 0",
+        holds=lambda self: not _by_pods(self) or self["strategy"]["probation"]["holdback"] == 0,
+        message=(
+            "holdback is {holdback} percent in the probation, and with replicaRatio the Service leads to one revision "
+            "after the promotion: set holdback to 0, or use a gateway"
+        ),
+        values={
+            "holdback": Value(
+                "self.strategy.probation.holdback", lambda self: self["strategy"]["probation"]["holdback"]
+            )
+        },
+    ),
+    Rule(
+        name="ratio-up-to-half",
+        at="spec",
+        blame=".strategy.stages",
+        cel=(
+            f"!{_BY_PODS_CEL} || self.strategy.stages.all(s, !has(s.canary) || s.canary.steps.all(t, t.weight <= 50))"
+        ),
+        holds=lambda self: (
+            not _by_pods(self) or all(step["weight"] <= 50 for canary in _canaries(self) for step in canary["steps"])
+        ),
+        message=(
+            "a step of the canary asks {weight} %, and with replicaRatio stable keeps all of its pods beside as many of "
+            "the candidate, which is 50 %: set 50 or less; promotion to 100 follows the last step by itself"
+        ),
+        values={
+            "weight": Value(
+                f"{_CANARY_CEL}.steps.map(t, t.weight).max()",
+                lambda self: max(step["weight"] for step in _canaries(self)[0]["steps"]),
+            )
+        },
+    ),
+    Rule(
+        name="ratio-scale",
+        at="spec",
+        blame=".strategy.stages",
+        cel=f"!{_BY_PODS_CEL} || self.strategy.stages.all(s, !has(s.canary) || s.canary.scale != 'Full')",
+        holds=lambda self: not _by_pods(self) or all(canary["scale"] != "Full" for canary in _canaries(self)),
+        message=(
+            "scale of the canary is Full, and with replicaRatio as many pods as stable has are 50 % of the requests at "
+            "every step: remove scale, or write a number of pods"
+        ),
+    ),
+    Rule(
+        name="ratio-of-whole-pods",
+        at="spec",
+        blame=".strategy.stages",
+        looks_back=True,
+        # An autoscaler that changes replicas alone is not held up by steps that were fine when they were written.
+        cel=(
+            f"!{_BY_PODS_CEL} || (oldSelf.hasValue() && oldSelf.value().strategy == self.strategy && "
+            "has(oldSelf.value().traffic.replicaRatio)) || self.replicas == 0 || "
+            "self.strategy.stages.all(s, !has(s.canary) || s.canary.scale != 'ByWeight' || "
+            "s.canary.steps.all(t, 2 * t.weight * (self.replicas + 1) >= 100))"
+        ),
+        holds=lambda self: not _by_pods(self) or _one_pod_fits(self),
+        message=(
+            "a step of the canary asks {weight} %, and with replicaRatio one pod beside replicas: {replicas} gets "
+            "{really} %, more than double: raise the weight to {least}, or replicas to {enough}, or set scale to "
+            '"1" if one pod is what you mean'
+        ),
+        values={
+            "weight": _LOWEST,
+            "replicas": Value("self.replicas", lambda self: self["replicas"]),
+            "really": Value("100 / (self.replicas + 1)", lambda self: 100 // (self["replicas"] + 1)),
+            "least": Value("(50 + self.replicas) / (self.replicas + 1)", lambda self: -(-50 // (self["replicas"] + 1))),
+            "enough": Value(f"(49 + {_LOWEST.cel}) / {_LOWEST.cel} - 1", lambda self: -(-50 // _lowest(self)) - 1),
+        },
+    ),
+    Rule(
+        name="ratio-is-not-counted-by-a-gateway",
+        at="spec",
+        blame=".analysis.checks",
+        cel=(
+            f"!{_BY_PODS_CEL} || !has(self.analysis.checks) || "
+            "self.analysis.checks.all(c, !has(c.from) || c.from != 'Gateway')"
+        ),
+        holds=lambda self: (
+            not _by_pods(self) or all(check.get("from") != "Gateway" for check in self["analysis"].get("checks", []))
+        ),
+        message=(
+            "a check says from: Gateway, and with replicaRatio no gateway sees the requests: use from: Runtime, or "
+            "write a query"
+        ),
+    ),
+    Rule(
+        name="ratio-needs-runtime-metrics",
+        at="spec",
+        blame=".analysis",
+        cel=(
+            f"!{_BY_PODS_CEL} || ({_IS_MLSERVER_CEL}) || has(self.analysis.none) || "
+            "(has(self.analysis.checks) && self.analysis.checks.all(c, !has(c.preset) || has(c.from)))"
+        ),
+        holds=lambda self: (
+            not _by_pods(self)
+            or _runtime(self) == "MLServer"
+            or "none" in self["analysis"]
+            or (
+                "checks" in self["analysis"]
+                and all("preset" not in check or "from" in check for check in self["analysis"]["checks"])
+            )
+        ),
+        message=(
+            "the presets of checks need numbers, no gateway counts with replicaRatio, and no metrics of runtime "
+            "{runtime} are known: write queries in analysis.checks, set analysis.none with a reason, or set "
+            "spec.runtime to a model server that is known (MLServer)"
+        ),
+        values={"runtime": Value(_RUNTIME_CEL, _runtime)},
     ),
     Rule(
         name="parents-apart",

@@ -134,6 +134,21 @@ class RouteRef(Model):
 HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 
 
+class ReplicaRatio(Model):
+    """The router without a gateway: the Service NAME leads to every pod of a canary alike, so pods are weights."""
+
+
+class RouterKind(StrEnum):
+    """What divides the requests between two revisions."""
+
+    GATEWAY_API = "GatewayAPI"
+    """An HTTPRoute of ours."""
+    ROUTE_REF = "RouteRef"
+    """One rule of a team's own HTTPRoute."""
+    REPLICA_RATIO = "ReplicaRatio"
+    """One Service and the numbers of pods behind it."""
+
+
 class Preview(Model):
     """An address of the candidate's own: the Service NAME-preview, and a header where one is named.
 
@@ -173,17 +188,26 @@ class Traffic(Model):
     """Where requests come in."""
 
     hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=ONCE_EACH)] | None = None
-    """The host names under which clients reach the model; with `routeRef` they are the route's own."""
+    """The host names under which clients reach the model through a route that is made."""
     gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
-    """Gateways to attach to; the installation's default Gateway where left out."""
+    """Gateways to attach to. With no router named, it is the installation's default Gateway."""
     route_ref: RouteRef | None = None
     """A rule of a route of your own, through which requests come; no route is made then."""
+    replica_ratio: ReplicaRatio | None = None
+    """No gateway: clients use the Service NAME inside the cluster, and pods are weights."""
     drain: Duration = timedelta(seconds=30)
     """How long a revision stays after its last confirmed weight, for requests still in flight."""
     preview: Preview | None = None
     """How to reach the candidate on purpose; left out, there is no such address."""
     stickiness: Stickiness | None = None
     """Keep each user with one revision through the steps of a canary; left out, each request is drawn by itself."""
+
+    @property
+    def router(self) -> RouterKind:
+        """The router that is asked for."""
+        if self.route_ref is not None:
+            return RouterKind.ROUTE_REF
+        return RouterKind.GATEWAY_API if self.replica_ratio is None else RouterKind.REPLICA_RATIO
 
 
 class ConfigMapRef(Model):

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from seatrial.api.base import Duration, Model, Number, Sentence, Time
-from seatrial.api.spec import MetricSource
+from seatrial.api.spec import MetricSource, RouterKind
 
 RevisionName = Annotated[str, StringConstraints(max_length=16, pattern=r"^[0-9a-f]{10}$")]
 TrialName = Annotated[str, StringConstraints(max_length=16, pattern=r"^[0-9a-f]{10}$")]
@@ -178,6 +178,8 @@ class Sticky(Model):
 class TrafficStatus(Model):
     """The route: what was asked of it and what the proxies are known to do."""
 
+    router: RouterKind | None = None
+    """What divides the requests."""
     slots: Slots = Slots()
     """Revisions behind the two backends."""
     wanted: Split = Split()

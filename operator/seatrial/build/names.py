@@ -76,9 +76,9 @@ def labels(model: str, revision: str | None = None) -> dict[str, str]:
     return out if revision is None else {**out, REVISION_LABEL: revision}
 
 
-def selector(model: str, revision: str) -> dict[str, str]:
-    """What selects a revision's pods."""
-    return {MODEL_LABEL: model, REVISION_LABEL: revision}
+def selector(model: str, revision: str | None) -> dict[str, str]:
+    """What selects a revision's pods; with None, those of every revision."""
+    return {MODEL_LABEL: model} if revision is None else {MODEL_LABEL: model, REVISION_LABEL: revision}
 
 
 def owner_reference(name: str, uid: str) -> dict[str, object]:

@@ -12,9 +12,9 @@ def revision_service(model: str, namespace: str, revision: str, port: int) -> di
     return _service(child_name(model, revision), namespace, labels(model, revision), selector(model, revision), port)
 
 
-def model_service(model: str, namespace: str, stable: str, port: int) -> dict[str, Any]:
-    """The Service that bears the model's name: always the stable revision, past the weights."""
-    return _service(model, namespace, labels(model), selector(model, stable), port)
+def model_service(model: str, namespace: str, serving: str | None, port: int) -> dict[str, Any]:
+    """The Service that bears the model's name: the pods of one revision, or of every one where `serving` is None."""
+    return _service(model, namespace, labels(model), selector(model, serving), port)
 
 
 def preview_service(model: str, namespace: str, revision: str, port: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from seatrial.cli import raw
 from seatrial.cli.steps import Step, steps_of
@@ -355,6 +355,12 @@ class Reading:
         """A revision without a role that still gets live traffic; nothing where there is none."""
         found = (rev.name for rev in self.revisions if rev.role == "leaving" and rev.confirmed + rev.wanted)
         return next(found, "")
+
+    @property
+    def carrier(self) -> Literal["gateway", "endpoints"]:
+        """Who carries the weights out."""
+        router = raw.mapping(self._status, "traffic").get("router")
+        return "endpoints" if router == "ReplicaRatio" else "gateway"
 
     def weight(self, revision: str, *, confirmed: bool) -> float:
         """Percent of live traffic of a revision, as confirmed or as last asked for."""

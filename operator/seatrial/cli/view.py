@@ -54,7 +54,7 @@ PROBATIONS = {
 }
 WAITING = {"Paused": "⏸ ", "AwaitingApproval": "⚑ ", "Blocked": "■ ", "Frozen": "❄ "}
 """Marks of what a trial waits for."""
-QUIET = ("pods", "gateway")
+QUIET = ("pods", "gateway", "endpoints")
 """What is waited for without anybody having to do anything; time and checks are drawn in their own way."""
 NARROW = 76
 """Columns below which columns that only help are left out."""

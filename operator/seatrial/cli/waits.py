@@ -1,4 +1,4 @@
-"""What stands between now and the next decision: a person, pods, the gateway, time, or evidence."""
+"""What stands between now and the next decision: a person, pods, the router, time, or evidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _THEN = {"Pause": "it pauses", "Rollback": "it is sent back"}
 class Wait:
     """One thing that stands between now and the next decision."""
 
-    kind: Literal["operator", "person", "pods", "gateway", "time", "check"]
+    kind: Literal["operator", "person", "pods", "gateway", "endpoints", "time", "check"]
     text: str
 
 
@@ -59,7 +59,7 @@ def _exposed(r: Reading, now: datetime) -> list[Wait]:
     if r.step_confirmed is None:
         copies = f"the gateway to confirm copies of {r.copied} % for the candidate" if r.copied else ""
         if text := _confirmation(r) or copies:
-            return [Wait("gateway", text)]
+            return [Wait(r.carrier, text)]
         return [] if r.overlay else [Wait("pods", f"ready pods for {step.told}")]
     left = r.left(now)
     open_ = [check for check in r.checks if check.outcome not in ("Pass", "")] if step.kind.judged else []
@@ -86,7 +86,7 @@ def _then(r: Reading) -> str:
 
 
 def _promoting(r: Reading, _now: datetime) -> list[Wait]:
-    return [Wait("gateway", _confirmation(r) or "requests in flight on the old revision")]
+    return [Wait(r.carrier, _confirmation(r) or "requests in flight on the old revision")]
 
 
 def _probation(r: Reading, now: datetime) -> list[Wait]:
@@ -101,7 +101,7 @@ def _rolling_back(r: Reading, _now: datetime) -> list[Wait]:
     pods = [Wait("pods", f"ready pods of revision {rev.name}: {rev.ready} of {rev.replicas}") for rev in missing]
     if pods and r.weight(r.candidate or r.leaving, confirmed=False):
         return [Wait("pods", f"{pods[0].text}; traffic follows as they get ready")]
-    return [*pods, Wait("gateway", _confirmation(r) or "requests in flight on the candidate")]
+    return [*pods, Wait(r.carrier, _confirmation(r) or "requests in flight on the candidate")]
 
 
 _PHASES: dict[str, Callable[[Reading, datetime], list[Wait]]] = {
@@ -116,10 +116,10 @@ _PHASES: dict[str, Callable[[Reading, datetime], list[Wait]]] = {
 
 
 def _confirmation(r: Reading) -> str:
-    """What the gateway has yet to confirm, if anything."""
+    """What the router has yet to confirm, if anything."""
     confirmed, wanted = (r.weight(r.candidate, confirmed=value) for value in (True, False))
     if confirmed != wanted:
-        return f"the gateway to confirm {share(wanted)} % for the candidate (confirmed: {share(confirmed)} %)"
+        return f"the {r.carrier} to confirm {share(wanted)} % for the candidate (confirmed: {share(confirmed)} %)"
     return ""
 
 

@@ -86,7 +86,7 @@ class Applier:
             except ApiError as error:
                 if isinstance(error, Conflict):
                     raise
-                rule = _rule(plan.splice)
+                rule = ref_of(view.observed.name)
                 logger.warning("could not write %s: %s", rule, error, extra=_about(view))
                 state.failures.append(ApplyFailure(rule, _kind(error), error.said))
         if not state.failures:
@@ -205,7 +205,7 @@ class Applier:
 
     async def _splice(self, state: _Round, splice: Splice) -> None:
         """Write one rule of a route that is not ours, over the version that was looked at, and nothing beside it."""
-        view, ref = state.view, _rule(splice)
+        view, ref = state.view, ref_of(state.view.observed.name)
         team, model = view.team, view.observed.name
         if team is None or _spliced(view, splice):
             return
@@ -265,15 +265,11 @@ class Applier:
         state.page.forget(str(ref))
 
 
-def _rule(splice: Splice) -> Ref:
-    return Ref("HTTPRouteRule", f"{splice.route}/{splice.rule}")
-
-
 def _spliced(view: View, splice: Splice | None) -> bool:
     """Whether a rule is as our last write of the same intent left it."""
     if splice is None or view.team is None:
         return True
-    index, entry = find(view.team, splice.rule), view.written.get(str(_rule(splice)))
+    index, entry = find(view.team, splice.rule), view.written.get(str(ref_of(view.observed.name)))
     if index is None:
         return True
     live = stands(view.observed.name, view.team["spec"]["rules"][index])
@@ -329,8 +325,8 @@ def _remembered(state: _Round, plan: Plan) -> tuple[Written, ...]:
     """The entries of what exists, those of the plan first where there is not room for all."""
     planned = {f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in plan.apply}
     exist = {str(ref) for ref in state.objects}
-    if (have := plan.status.traffic.borrowed) is not None:
-        exist.add(str(ref_of(have)))
+    if plan.status.traffic.borrowed is not None:
+        exist.add(str(ref_of(state.view.observed.name)))
     entries = [entry for ref, entry in state.written.items() if ref in exist]
     entries.sort(key=lambda entry: (entry.ref not in planned, entry.ref))
     return tuple(sorted(entries[:MAX_WRITTEN], key=lambda entry: entry.ref))

@@ -44,9 +44,12 @@ HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GATEWAY = Kind("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass")
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 WRITTEN = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET, HTTP_ROUTE)
 """Kinds of the objects that a ModelDeployment owns."""
 
-BY_KIND = {kind.kind: kind for kind in (*WRITTEN, MODEL_DEPLOYMENT, POD, CONFIG_MAP, EVENT, GATEWAY, LEASE)}
+BY_KIND = {
+    kind.kind: kind for kind in (*WRITTEN, MODEL_DEPLOYMENT, POD, CONFIG_MAP, ENDPOINT_SLICE, EVENT, GATEWAY, LEASE)
+}

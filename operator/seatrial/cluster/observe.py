@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seatrial.api.spec import ModelDeploymentSpec, RouteRef
-from seatrial.api.status import Written
+from seatrial.api.spec import ModelDeploymentSpec, RouteRef, RouterKind
+from seatrial.api.status import Status, Written
 from seatrial.build.fingerprint import fingerprint
 from seatrial.build.names import COMMANDS, FINALIZER, MODEL_LABEL, SPEC_BY, child_name, owner_reference
 from seatrial.build.overlay import owned, replacement
@@ -22,6 +22,7 @@ from seatrial.cluster.errors import ApiError, NotFound
 from seatrial.cluster.index import Index, Key
 from seatrial.cluster.kinds import (
     BY_KIND,
+    ENDPOINT_SLICE,
     GATEWAY,
     GATEWAY_CLASS,
     HTTP_ROUTE,
@@ -38,18 +39,21 @@ from seatrial.cluster.parse import (
     parents_of,
     parse_gateway_class,
     parse_record,
-    parse_route,
     parse_spec,
     parse_status,
-    parse_team_route,
     parse_workload,
+    populated,
     strays,
     time_of,
 )
 from seatrial.cluster.together import together
-from seatrial.core.borrowed import in_force
+from seatrial.core.borrowed import in_force, ref_of
+from seatrial.core.routers import ROUTERS, Sight
+from seatrial.core.routers.team_route import parse_team_route
 from seatrial.core.state import GatewayClass, Installation, Manifest, Observed, Record, Ref, Route, Rule
 
+SERVICE_NAME = "kubernetes.io/service-name"
+"""Label of an EndpointSlice: the Service whose endpoints it holds."""
 NO_GATEWAY_API = (
     "the Gateway API is not installed in this cluster: install its custom resources and a gateway "
     "controller, then this goes on by itself"
@@ -170,13 +174,13 @@ class Observer:
 
         records = _records(objects)
         edited, drifted = await self._edits(name, uid, objects, written, records)
-        own = objects.get(Ref("HTTPRoute", name))
-        route, rule, route_problem = parse_route(own) if own is not None else None, None, ""
-        team = None
-        if (through := in_force(spec, status, own=own is not None)) is not None:
+        route, rule, route_problem, team = None, None, "", None
+        if (through := in_force(spec, status)) is not None:
             team = await self._client.find(HTTP_ROUTE, namespace, through.name)
             route, rule, route_problem = _team_route(name, through, team)
-            edited += _rule_edited(name, through, rule, team, written)
+            edited += _rule_edited(name, rule, team, written)
+        elif spec is not None:
+            route = await self._route(name, namespace, objects, spec, status)
         pods = raw.children.get(POD, ())
         parsed = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
         workloads = {found.revision: found for found in parsed if found is not None}
@@ -209,9 +213,9 @@ class Observer:
                 for ref, obj in objects.items()
                 if ref.kind == "Service"
             },
+            populated=populated(pods),
             budgets=frozenset(ref.name for ref in objects if ref.kind == "PodDisruptionBudget"),
             route=route,
-            own_route=own is not None,
             rule=rule,
             route_problem=route_problem,
             held=FINALIZER in (metadata.get("finalizers") or ()),
@@ -246,6 +250,17 @@ class Observer:
     async def _find(self, namespace: str, refs: Iterable[Ref]) -> list[Manifest | None]:
         return await together(*(self._client.find(BY_KIND[ref.kind], namespace, ref.name) for ref in refs))
 
+    async def _route(
+        self, name: str, namespace: str, objects: Mapping[Ref, Manifest], spec: ModelDeploymentSpec, status: Status
+    ) -> Route | None:
+        """What divides the requests, as its router reads it."""
+        router = ROUTERS[spec.traffic.router]
+        endpoints: Sequence[Manifest] = ()
+        if router.reads_endpoints:
+            found = await self._client.list(ENDPOINT_SLICE, namespace, selector=f"{SERVICE_NAME}={name}")
+            endpoints = found.items
+        return router.read(Sight(name, objects, status.traffic.slots, endpoints))
+
     async def _gateways(
         self,
         spec: ModelDeploymentSpec | None,
@@ -254,7 +269,7 @@ class Observer:
         known: dict[Parent, Gateway],
         team: Route | None,
     ) -> list[Gateway]:
-        if spec is None:
+        if spec is None or spec.traffic.router is RouterKind.REPLICA_RATIO:
             return []
         if not served:
             return [Gateway(NO_GATEWAY_API)]
@@ -341,10 +356,10 @@ def _team_route(model: str, ref: RouteRef, found: Manifest | None) -> tuple[Rout
 
 
 def _rule_edited(
-    model: str, ref: RouteRef, rule: Rule | None, team: Manifest | None, written: Mapping[str, Written]
+    model: str, rule: Rule | None, team: Manifest | None, written: Mapping[str, Written]
 ) -> tuple[Ref, ...]:
     """The rule, where it is not as our last write left it."""
-    this = Ref("HTTPRouteRule", f"{ref.name}/{ref.rule}")
+    this = ref_of(model)
     entry = written.get(str(this))
     if entry is None or rule is None or team is None:
         return ()
@@ -364,10 +379,10 @@ def _sort(children: Mapping[Kind, tuple[Manifest, ...]], uid: str) -> tuple[dict
 
 def _needed(name: str, raw_spec: Mapping[str, object], spec: ModelDeploymentSpec | None) -> tuple[Ref, ...]:
     """Every name that this resource cannot do without."""
-    service = Ref("Service", name)
-    always = (service, Ref("HTTPRoute", name)) if spec is None or spec.traffic.route_ref is None else (service,)
     if spec is None:
-        return always
+        return (Ref("Service", name),)
+    holders = (Ref("Service", name), ROUTERS[spec.traffic.router].holder(name))
+    always = tuple(ref for ref in dict.fromkeys(holders) if ref.kind in BY_KIND)  # a rule's name is taken by nobody
     child = child_name(name, revision(raw_spec))
     return (
         *always,

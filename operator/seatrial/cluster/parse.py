@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from seatrial.api.base import KIND
-from seatrial.api.spec import ModelDeploymentSpec, ParentRef
+from seatrial.api.spec import ModelDeploymentSpec, ParentRef, RouterKind
 from seatrial.api.status import Status
-from seatrial.build.names import MANAGER, MODEL_LABEL, REVISION_LABEL, child_name
-from seatrial.build.rule import LARGEST, find, is_taken, names, original, sorted_out
-from seatrial.core.state import Backend, GatewayClass, Installation, Manifest, Pod, Record, Route, Rule, Workload
+from seatrial.build.names import MODEL_LABEL, REVISION_LABEL, child_name
+from seatrial.core.conditions import condition
+from seatrial.core.state import GatewayClass, Installation, Manifest, Pod, Record, Workload
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -99,11 +97,6 @@ def is_ours(manifest: Manifest, uid: str) -> bool:
     """Whether the controller of an object is the resource with this uid."""
     owners = manifest.get("metadata", {}).get("ownerReferences") or ()
     return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
-
-
-def condition(conditions: Iterable[Mapping[str, Any]] | None, kind: str) -> Mapping[str, Any]:
-    """The condition of a type, or an empty mapping."""
-    return next((entry for entry in conditions or () if entry.get("type") == kind), {})
 
 
 def parse_pod(manifest: Manifest) -> Pod:
@@ -196,6 +189,12 @@ def strays(model: str, pods: Iterable[Manifest], revisions: Collection[str]) -> 
     return sum(1 for pod, revision in others if _belongs(pod, model, revision))
 
 
+def populated(pods: Iterable[Manifest]) -> frozenset[str]:
+    """Revisions with pods that may get requests from a Service of the whole model."""
+    there = [pod["metadata"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return frozenset(str((metadata.get("labels") or {}).get(REVISION_LABEL, metadata["name"])) for metadata in there)
+
+
 def _belongs(pod: Manifest, model: str, revision: str) -> bool:
     """Whether a pod is one of a revision's Deployment, and not one that has run its course (evicted)."""
     metadata = pod["metadata"]
@@ -230,135 +229,6 @@ def parse_record(manifest: Manifest) -> Record | None:
     )
 
 
-def parse_route(manifest: Manifest, rule: int = 0) -> Route:
-    """An HTTPRoute with what its parents say of it, as far as one of its rules is concerned."""
-    metadata, spec = manifest["metadata"], manifest.get("spec") or {}
-    generation = int(metadata.get("generation") or 0)
-    rules = spec.get("rules") or []
-    backends = tuple(_backends(each) for each in rules)
-    live = rules[rule] if rule < len(rules) else {}
-    parents = spec.get("parentRefs") or []
-    said = [
-        _parent_says(parent, metadata["namespace"], (manifest.get("status") or {}).get("parents") or [], generation)
-        for parent in parents
-    ]
-    refused = next((message for accepted, _, message in said if not accepted), "")
-    unresolved = next((message for _, resolved, message in said if not resolved), "")
-    return Route(
-        generation=generation,
-        backends=backends[rule] if rule < len(rules) else (),
-        services=frozenset(_services(rules)),
-        accepted=bool(said) and all(accepted for accepted, _, _ in said),
-        copies=tuple(_copies(live)),
-        resolved=all(resolved for _, resolved, _ in said),
-        problem=refused or unresolved,
-        others=backends[rule + 1 :],
-        address=_address(spec, live),
-        hostnames=tuple(spec.get("hostnames") or ()),
-        parents=tuple(
-            ParentRef(name=ref["name"], namespace=ref.get("namespace"), section_name=ref.get("sectionName"))
-            for ref in parents
-        ),
-    )
-
-
-def parse_team_route(model: str, manifest: Manifest, name: str) -> tuple[Route | None, Rule | None, str]:
-    """A route that is not ours, by one of its rules; where there is none, a sentence that says why."""
-    metadata, index = manifest["metadata"], find(manifest, name)
-    owner: Mapping[str, Any] = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), {})
-    if owner.get("kind") == KIND:
-        problem = f"HTTPRoute {metadata['name']} is made for ModelDeployment {owner.get('name')}: name a route of yours"
-        return None, None, f"{problem} in spec.traffic.routeRef.name"
-    if index is None:
-        there = ", ".join(names(manifest)) or "none has a name"
-        problem = f"HTTPRoute {metadata['name']} has no rule named {name} (its rules: {there})"
-        return None, None, f"{problem}: set name: {name} in the rule that leads to the model"
-    rule = manifest["spec"]["rules"][index]
-    kept = original(rule)
-    if len(kept) > LARGEST:
-        problem = f"the backends of rule {name} of HTTPRoute {metadata['name']} take {len(kept):,} characters"
-        return None, None, f"{problem}, and {LARGEST:,} can be kept for giving them back: make them fewer"
-    theirs, ours = sorted_out(model, rule)
-    refs = rule.get("backendRefs") or []
-    return (
-        replace(parse_route(manifest, index), copies=tuple(_copies({"filters": ours})), others=()),
-        Rule(
-            index=index,
-            ahead=len(theirs),
-            taken=is_taken(model, rule) or bool(ours),
-            original=kept,
-            counted=any(ref.get("filters") for ref in refs),
-            manager=_last_writer(metadata.get("managedFields") or ()),
-        ),
-        "",
-    )
-
-
-def _last_writer(managed: Iterable[Mapping[str, Any]]) -> str:
-    """Who wrote the rules of a route last: it owns them, and nobody does who wrote them before, for they are one list."""
-    writers = [
-        (entry.get("manager") == MANAGER, str(entry.get("time") or ""), str(entry.get("manager") or ""))
-        for entry in managed
-        if "f:rules" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
-    ]
-    return max(writers, default=(False, "", ""))[2]
-
-
-def _address(spec: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
-    hosts, matches = spec.get("hostnames") or [], rule.get("matches") or [{}]
-    path = str((matches[0].get("path") or {}).get("value") or "")
-    return f"{hosts[0]}{path.rstrip('/')}" if hosts else ""
-
-
-def _backends(rule: Mapping[str, Any]) -> tuple[Backend, ...]:
-    return tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in rule.get("backendRefs") or ())
-
-
-def _copies(rule: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
-    for entry in rule.get("filters") or ():
-        if mirror := entry.get("requestMirror"):
-            yield str((mirror.get("backendRef") or {}).get("name")), int(mirror.get("percent", 100))
-
-
-def _services(rules: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    for rule in rules:
-        refs = list(rule.get("backendRefs") or ())
-        filters = list(rule.get("filters") or ())
-        for ref in refs:
-            filters += ref.get("filters") or ()
-        refs += [entry["requestMirror"].get("backendRef") or {} for entry in filters if entry.get("requestMirror")]
-        for ref in refs:
-            if ref.get("kind", "Service") == "Service" and ref.get("name"):
-                yield str(ref["name"])
-
-
-def _parent_says(
-    parent: Mapping[str, Any], namespace: str, statuses: Iterable[Mapping[str, Any]], generation: int
-) -> tuple[bool, bool, str]:
-    """(accepted, resolved, message) of one parent for this generation."""
-    wanted = _parent_key(parent, namespace)
-    entries = [entry for entry in statuses if _parent_key(entry.get("parentRef") or {}, namespace) == wanted]
-    where = f"Gateway {wanted[0]}/{wanted[1]}"
-    accepted, resolved, message = False, True, f"{where} has not answered for this generation of the route"
-    for entry in entries:
-        accept = condition(entry.get("conditions"), "Accepted")
-        if int(accept.get("observedGeneration") or 0) != generation:
-            continue
-        if accept.get("status") != "True":
-            said = accept.get("message") or accept.get("reason")
-            return False, resolved, f"{where} does not accept the route: {said}"
-        accepted, message = True, ""
-        refs = condition(entry.get("conditions"), "ResolvedRefs")
-        if refs.get("status") == "False":
-            resolved = False
-            message = f"{where} cannot resolve a reference: {refs.get('message') or refs.get('reason')}"
-    return accepted, resolved, message
-
-
-def _parent_key(ref: Mapping[str, Any], namespace: str) -> tuple[str, str, str]:
-    return str(ref.get("namespace") or namespace), str(ref.get("name")), str(ref.get("sectionName") or "")
-
-
 Parent = tuple[str, str]
 """Namespace and name of a Gateway."""
 
@@ -366,6 +236,8 @@ Parent = tuple[str, str]
 def parents_of(spec: ModelDeploymentSpec, namespace: str, installation: Installation) -> tuple[Parent, ...]:
     """The Gateways a resource attaches to, each once."""
     chosen = spec.traffic.gateway_api
+    if spec.traffic.router is not RouterKind.GATEWAY_API:
+        return ()
     if chosen is not None:
         return tuple(dict.fromkeys(_named(ref, namespace) for ref in chosen.parent_refs))
     return (installation.gateway,) if installation.gateway is not None else ()

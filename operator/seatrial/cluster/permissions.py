@@ -49,6 +49,7 @@ RIGHTS: tuple[Right, ...] = (
     # What it only looks at.
     *_rights("", "pods", "list watch"),
     *_rights("", "configmaps", "get"),
+    *_rights("discovery.k8s.io", "endpointslices", "list"),
     *_rights(GATEWAY_GROUP, "gateways", "get list watch", "gateways"),
     *_rights(GATEWAY_GROUP, "gatewayclasses", "get", "gateways"),
     *_rights("", "namespaces", "list watch", "freezes"),

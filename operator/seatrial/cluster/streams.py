@@ -29,7 +29,8 @@ from seatrial.cluster.kinds import (
     WRITTEN,
     Kind,
 )
-from seatrial.cluster.parse import Parent, condition
+from seatrial.cluster.parse import Parent
+from seatrial.core.conditions import condition
 from seatrial.core.state import Manifest
 
 logger = logging.getLogger(__name__)

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import copy
-from datetime import timedelta
 from typing import Any
 
-from seatrial.api.spec import ParentRef, RouteRef, Stickiness, StickyHeader
+from seatrial.api.spec import RouteRef
 from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
 from seatrial.build.disruption import disruption_budget
 from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_comparer
 from seatrial.build.record import record
-from seatrial.build.route import Preview, http_route
 from seatrial.build.route import splice as spliced
 from seatrial.build.rule import Splice
 from seatrial.build.service import model_service, preview_service, revision_service
-from seatrial.core import borrowed, capacity, probation, sharing, sticky, voyage
+from seatrial.core import borrowed, capacity, probation, routers, sharing, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
 from seatrial.core.traffic import as_backends, copies_of, highest, parts
-
-UNASKED = Stickiness(header=StickyHeader())
-"""How users bear marks once nobody asks for it: rules on their way out are for nobody."""
-
-
-def parents(p: Pass) -> list[ParentRef]:
-    """The Gateways to attach to; empty where neither the resource nor the installation names one."""
-    if p.spec.traffic.route_ref is not None:  # a trial ends in the route of ours in which it began
-        return list(p.observed.route.parents) if p.observed.route is not None else []
-    if p.spec.traffic.gateway_api is not None:
-        return p.spec.traffic.gateway_api.parent_refs
-    if p.installation.gateway is None:
-        return []
-    namespace, name = p.installation.gateway
-    return [ParentRef(name=name, namespace=namespace)]
 
 
 def rendered(p: Pass, revision: str) -> Manifest | None:
@@ -98,6 +81,8 @@ def size(p: Pass, status: Status, revision: str) -> int:
         return voyage.stable_size(p, status)
     if rollout is not None and rollout.revision == revision and rollout.back is None:
         need = p.replicas if status.stable is None else voyage.pods_asked(p, status, rollout)
+        if routers.of(p).scales:
+            return need
         if rollout.exposed:
             return max(need, min(sharing.floor(p, status, revision), p.replicas))
         met = highest(status.traffic, revision)  # an earlier trial of it may still be on its way out
@@ -115,8 +100,8 @@ def _kept(p: Pass, status: Status, revision: str, current: int) -> int:
 
 
 def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
-    """Everything that shall exist, in writing order: records, Deployments, Services, budgets, the route."""
-    observed = p.observed
+    """Everything that shall exist, in writing order: records, Deployments, Services, budgets, what routes."""
+    observed, router = p.observed, routers.of(p)
     records: list[Manifest] = []
     deployments: list[Manifest] = []
     services: list[Manifest] = []
@@ -129,7 +114,7 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
         deployments.append(_sized(deployment, size(p, status, revision)))
         port = serving_port(deployment)
         services.append(revision_service(observed.name, observed.namespace, revision, port))
-        if revision == status.stable:
+        if revision == status.stable and router.holder(observed.name).kind != "Service":
             services.append(model_service(observed.name, observed.namespace, revision, port))
         if revision == status.traffic.preview:
             services.append(preview_service(observed.name, observed.namespace, revision, port))
@@ -137,8 +122,9 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
         deployments.append(_comparer(p, status, compared))
         services.append(comparer_service(observed.name, observed.namespace, compared))
     budgets = [disruption_budget(observed.name, observed.namespace, revision) for revision in serving(status)]
-    route = _route(p, status)
-    out = [*records, *deployments, *services, *budgets, *([route] if route is not None else [])]
+    # A rule that goes back to its owner is waited for: until then there is one way in.
+    ways = [] if p.returning else router.objects(p, status)
+    out = [*records, *deployments, *services, *budgets, *ways]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
     return tuple(manifest for manifest in out if _key(manifest) not in blocked)
 
@@ -168,46 +154,22 @@ def _sized(deployment: Manifest, replicas: int) -> Manifest:
     return out
 
 
+def _key(manifest: Manifest) -> str:
+    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
 def splice(p: Pass, status: Status) -> Splice | None:
     """The rule of a team's own route, as it shall be. Not before it is in status what stood there, and we are held."""
-    have = p.observed.status.traffic.borrowed
-    slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
-    now = status.traffic.borrowed
+    have, now = p.observed.status.traffic.borrowed, status.traffic.borrowed
     if now is not None and now.returning_since is not None:
         return borrowed.splice_back(p.observed, status)
+    slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
     if have is None or now is None or slots is None or not p.observed.held:
         return None
     if now.contested or p.observed.conflict or p.observed.rule is None:
         return None
-    return spliced(
-        p.observed.name, RouteRef(name=now.route, rule=now.rule), slots=slots, copies=copies_of(status.traffic)
-    )
-
-
-def _route(p: Pass, status: Status) -> Manifest | None:
-    if borrowed.in_force(p.spec, status, own=p.observed.own_route) is not None:
-        return None
-    rules = sticky.rules(status.traffic, direct=p.installation.unsafe_traffic)
-    attach = parents(p)
-    if not rules or not attach or p.observed.conflict:
-        return None
-    everybody, *groups = rules
-    previewed, asked = status.traffic.preview, p.spec.traffic.preview
-    return http_route(
-        p.observed.name,
-        p.observed.namespace,
-        hostnames=p.spec.traffic.hostnames or (p.observed.route.hostnames if p.observed.route is not None else ()),
-        parents=attach,
-        slots=everybody.slots,
-        groups=groups,
-        stickiness=p.spec.traffic.stickiness or UNASKED,
-        copies=copies_of(status.traffic),
-        preview=Preview(asked.header, previewed) if asked and asked.header and previewed else None,
-    )
-
-
-def _key(manifest: Manifest) -> str:
-    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+    copies = copies_of(status.traffic)
+    return spliced(p.observed.name, RouteRef(name=now.route, rule=now.rule), slots=slots, copies=copies)
 
 
 def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
@@ -220,8 +182,7 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
     selected = {str(s.get("seatrial.dev/revision", "")) for n, s in observed.services.items() if n == observed.name}
     kept = {child_name(observed.name, revision) for revision in serving(status)}
     out = [Ref("PodDisruptionBudget", name) for name in sorted(observed.budgets - kept)]
-    out += _route_before(p, status)
-    out += _idle_comparers(p, status, named)
+    out += [*_idle_comparers(p, status, named), *routers.leftovers(p, status)]
     for revision in sorted(present - stay):
         name = child_name(observed.name, revision)
         if name in named or revision in selected:
@@ -230,18 +191,6 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
             continue
         out += [ref for ref in _refs(name) if _exists(p, revision, ref)]
     return tuple(out)
-
-
-def _route_before(p: Pass, status: Status) -> list[Ref]:
-    """Our own route, once a team's rule leads here and nobody can be waiting for an answer through the old one."""
-    accepted = status.traffic.accepted
-    if not p.observed.own_route or status.traffic.borrowed is None or accepted is None or not p.settled:
-        return []
-    left = accepted.since + p.installation.dwell + p.spec.traffic.drain - p.now
-    if left > timedelta(0):
-        p.wake(left)
-        return []
-    return [Ref("HTTPRoute", p.observed.name)]
 
 
 def _idle_comparers(p: Pass, status: Status, named: frozenset[str]) -> list[Ref]:

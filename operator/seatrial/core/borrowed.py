@@ -26,22 +26,17 @@ UNCONFIRMED = timedelta(minutes=1)
 """How long the gateway may take to confirm a rule that went back, before we go all the same."""
 
 
-def ref_of(borrowed: Borrowed) -> Ref:
-    """The rule as an object of its own."""
-    return Ref("HTTPRouteRule", f"{borrowed.route}/{borrowed.rule}")
+def ref_of(model: str) -> Ref:
+    """The rule as an object of its own: a model borrows one at a time."""
+    return Ref("HTTPRouteRule", model)
 
 
-def in_force(spec: ModelDeploymentSpec | None, status: Status, *, own: bool) -> RouteRef | None:
-    """The rule through which requests come in now; None for a route of ours (`own`: there is one).
-
-    A router changes between two trials: until then, and until a rule is back with its owner, it is the one before.
-    """
+def in_force(spec: ModelDeploymentSpec | None, status: Status) -> RouteRef | None:
+    """The rule through which requests come in now: the one before, until it is back with its owner."""
     have = status.traffic.borrowed
     if have is not None:
         return RouteRef(name=have.route, rule=have.rule)
-    if spec is None or (own and status.rollout is not None):
-        return None
-    return spec.traffic.route_ref
+    return None if spec is None else spec.traffic.route_ref
 
 
 def told(borrowed: Borrowed) -> str:
@@ -65,8 +60,7 @@ def keep(p: Pass, status: Status) -> Status:
     """Remember what the owner of the rule wrote, and where the proxies count its requests."""
     asked, rule, have = p.spec.traffic.route_ref, p.observed.rule, status.traffic.borrowed
     if have is None:
-        mine = in_force(p.spec, status, own=p.observed.own_route)
-        if asked is None or mine is None or rule is None or p.observed.conflict:
+        if asked is None or rule is None or p.observed.conflict:
             return status
         have = Borrowed(route=asked.name, rule=asked.rule, original=_original(p, rule))
     elif rule is not None and not rule.taken and rule.original != have.original:
@@ -112,7 +106,9 @@ def _where_counted(p: Pass, status: Status, have: Borrowed, rule: Rule | None) -
 def reset(p: Pass, status: Status) -> Status:
     """Somebody else wrote the rule: put it back once, and leave it to who does so again."""
     have, route, rule = status.traffic.borrowed, p.observed.route, p.observed.rule
-    if have is None or route is None or rule is None or have.contested or rule.manager == MANAGER:
+    if have is None or route is None or rule is None or have.contested or have.returning_since is not None:
+        return status
+    if rule.manager == MANAGER:
         return status  # the last one was our own write, whose status was lost
     if have.resets and have.resets[-1].generation == route.generation:
         return status
@@ -155,13 +151,11 @@ def _ignore_rule(namespace: str, have: Borrowed, manager: str) -> str:
 
 
 def obstruct(p: Pass, status: Status) -> Status:
-    """A rule that is missing, or that somebody insists on."""
-    if p.observed.route_problem:
-        p.stalled(status, "RouteNotFound", p.observed.route_problem)
+    """A rule that somebody insists on."""
     have = status.traffic.borrowed
     if have is None or not have.contested:
         return status
-    if p.observed.rule is not None and ref_of(have) not in p.observed.edited:
+    if p.observed.rule is not None and ref_of(p.observed.name) not in p.observed.edited:
         p.event("RouteSettled", f"{told(have)} is as it was before the quarrel: goes on")
         return _with(status, have.model_copy(update={"contested": "", "resets": []}))
     p.stalled(status, "RouteContested", have.contested)

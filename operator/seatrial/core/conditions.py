@@ -1,10 +1,11 @@
-"""The four conditions of kstatus and `kubectl wait`."""
+"""Conditions: those of other objects as they are read, and our own four of kstatus and `kubectl wait`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from seatrial.api.status import Condition
 
@@ -19,9 +20,14 @@ class Claim:
     message: str
 
 
+def condition(conditions: Iterable[Mapping[str, Any]] | None, kind: str) -> Mapping[str, Any]:
+    """The condition of a type in another object's status, or an empty mapping."""
+    return next((entry for entry in conditions or () if entry.get("type") == kind), {})
+
+
 def settle(old: Iterable[Condition], claims: Iterable[Claim], generation: int, now: datetime) -> list[Condition]:
     """The conditions with their dates: a transition is a change of `status`, of nothing else."""
-    before = {condition.type: condition for condition in old}
+    before = {one.type: one for one in old}
     out = []
     for claim in claims:
         status = "True" if claim.holds else "False"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from seatrial.api.spec import Check, OnFail, Runtime
 from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
 from seatrial.build.revision import digest
-from seatrial.core import checks, clock, sticky, trial, voyage
+from seatrial.core import checks, clock, routers, sticky, trial, voyage
 from seatrial.core.legs import Kind
 from seatrial.core.passing import Pass
 from seatrial.core.questions import MetricQuestion
@@ -87,6 +87,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         scrape_interval=scrape.total_seconds() if scrape is not None else None,
         vacant=p.spec.traffic.drain,
         rules=sticky.live_rules(status.traffic),
+        gateway=routers.of(p).counts,
     )
 
 
@@ -222,7 +223,7 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
 
 def _forecast(p: Pass, check: Check, learned: CheckStatus) -> CheckStatus:
     """Say once, as soon as stable's rate and errors are known, that the plan will be slow or cannot decide."""
-    sentence = checks.forecast(check, learned, p.legs, p.spec.analysis)
+    sentence = checks.forecast(check, learned, routers.as_they_weigh(p), p.spec.analysis)
     if not sentence:
         return learned
     p.event("SlowToDecide", sentence)

@@ -12,7 +12,6 @@ from datetime import timedelta
 from enum import StrEnum
 
 from seatrial.api.spec import Approval, BlueGreen, Canary, Capacity, Shadow, Stage, Strategy
-from seatrial.core.capacity import needed
 
 
 class Kind(StrEnum):
@@ -45,11 +44,10 @@ class Leg:
         """Whether live requests, or copies of them, come to the candidate; to a preview nobody comes by himself."""
         return self.kind is not Kind.BLUE_GREEN
 
-    def pods(self, replicas: int) -> int:
-        """Pods the candidate needs on this leg; `replicas` is stable's full size."""
+    def pods(self, replicas: int, least: int) -> int:
+        """Pods the candidate has on this leg: what the exposure needs (`least`), or what `scale` says."""
         if self.scale == "Full":
             return replicas
-        least = needed(replicas, self.weight or self.mirror)
         return least if self.scale == "ByWeight" else max(least, min(int(self.scale), replicas))
 
     def told(self) -> str:

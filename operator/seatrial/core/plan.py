@@ -35,6 +35,7 @@ from seatrial.core import (
     mirroring,
     people,
     probation,
+    routers,
     sticky,
     summary,
     trial,
@@ -69,7 +70,7 @@ GATEWAY_PATIENCE = timedelta(seconds=10)
 def ask(observed: Observed, now: datetime, installation: Installation) -> Questions:
     """What this pass needs to know from outside before it can decide."""
     p = _begin_pass(observed, Answers(), now, installation)
-    if p is None or observed.deleting or p.spec.suspend:
+    if p is None or observed.deleting or p.spec.suspend or routers.moved(p):
         return Questions()
     status = observed.status
     for rule in BEFORE_ANSWERS:
@@ -99,7 +100,9 @@ def plan(observed: Observed, answers: Answers, now: datetime, installation: Inst
         return borrowed.depart(observed, now, installation)
     p = _begin_pass(observed, answers, now, installation)
     if p is None:
-        return _invalid(observed, now)
+        return _invalid(observed, observed.invalid, now)
+    if moved := routers.moved(p):
+        return _invalid(observed, moved, now)
     status = observed.status
     if p.spec.suspend:
         status = summary.summarise(p, recover(p, status))
@@ -125,9 +128,9 @@ def _begin_pass(observed: Observed, answers: Answers, now: datetime, installatio
     return Pass(observed, observed.spec, revision(observed.raw_spec), answers, now, installation)
 
 
-def _invalid(observed: Observed, now: datetime) -> Plan:
-    """A spec that does not parse: nothing is touched, and the person is told why."""
-    message = f"the spec is not valid, nothing is changed: {observed.invalid}"
+def _invalid(observed: Observed, why: str, now: datetime) -> Plan:
+    """A spec that cannot be followed: nothing is touched, and the person is told why."""
+    message = f"the spec is not valid, nothing is changed: {why}"
     claims = [
         Claim("Ready", False, "InvalidSpec", message),
         Claim("Reconciling", False, "InvalidSpec", message),
@@ -150,22 +153,22 @@ def _invalid(observed: Observed, now: datetime) -> Plan:
 
 def know_traffic(p: Pass, status: Status) -> Status:
     """Read from the route what the proxies are known to do."""
-    edited = any(ref.kind in ("HTTPRoute", "HTTPRouteRule") for ref in p.observed.edited)
+    router = routers.of(p)
     reading = read(
         p.observed.name,
         status.traffic,
         p.observed.route,
         p.now,
         p.installation.dwell,
-        sticky.rules(status.traffic, direct=p.installation.unsafe_traffic),
-        edited=edited,
+        sticky.rules(status.traffic, direct=routers.at_once(p)),
+        edited=router.holder(p.observed.name) in p.observed.edited,
     )
     p.settled = reading.settled
     if reading.wait is not None:
         p.wake(reading.wait)
-    elif not reading.settled and p.observed.route is not None and p.observed.route.accepted:
+    elif not reading.settled and p.observed.route is not None and (p.observed.route.accepted or router.reads_endpoints):
         # The status that went with our last write of the route was lost, or somebody edited it: the gateway has
-        # taken it already, so no event of it will have us look again.
+        # taken it already, so no event of it will have us look again. None tells of endpoints either.
         p.wake(p.installation.dwell)
     if reading.status == status.traffic:
         return status
@@ -210,15 +213,8 @@ def notice_obstacles(p: Pass, status: Status) -> Status:
     if comes and (said := mirroring.lacking(p)):
         p.stalled(status, "CannotMirror", said)
     status = borrowed.obstruct(p, status)
-    if p.spec.traffic.route_ref is None and not assemble.parents(p):
-        p.stalled(
-            status,
-            "NoGateway",
-            "no Gateway is named: set spec.traffic.gatewayAPI.parentRefs, or start the operator with "
-            "--gateway NAMESPACE/NAME",
-        )
-    elif observed.gateway_problem:
-        p.stalled(status, "GatewayNotReady", observed.gateway_problem)
+    if (obstacle := routers.of(p).obstacle(p, status)) is not None:
+        p.stalled(status, obstacle.reason, obstacle.message)
     try:
         port_of(observed.raw_spec)
     except ValueError as error:
@@ -274,7 +270,7 @@ def _may_begin(p: Pass, status: Status) -> bool:
     """Whether a trial of the wanted revision could begin now."""
     if status.rollout is not None or p.wanted == status.stable or p.replicas == 0 or p.stall is not None:
         return False
-    if status.probation is not None or p.returning:
+    if status.probation is not None or p.returning or routers.shared(p, status):
         return False
     return status.rejected is None
 
@@ -455,7 +451,10 @@ def _hold_for_gateway(p: Pass, status: Status) -> None:
     if p.now - since < GATEWAY_PATIENCE:
         p.wake(since + GATEWAY_PATIENCE - p.now)
     elif route.problem:
-        p.holding = f"the gateway does not take the route: {route.problem}"
+        p.holding = f"{routers.of(p).unconfirmed}: {route.problem}"
+    elif routers.of(p).scales and status.stable is not None and p.ready(status.stable) < p.replicas:
+        ready = f"{p.ready(status.stable)} of {p.replicas} ready pods"
+        p.holding = f"stable {status.stable} has {ready}, so the candidate's pods are a larger share than the step's"
 
 
 def advance(p: Pass, status: Status) -> Status:
@@ -535,8 +534,9 @@ def route(p: Pass, status: Status) -> Status:
     goal = {name: share for name, share in shares.items() if share > 0}
     lower = {name: share for name, share in shares.items() if name != status.stable}
     traffic = caught_up(p.observed.name, traffic, p.observed.route, lower)
-    onward = step_towards(traffic, goal, settled=p.settled, direct=p.installation.unsafe_traffic)
-    onward = onward.model_copy(update={"mirror": voyage.copies(p, status), "preview": _previewed(p, status)})
+    onward = step_towards(traffic, goal, settled=p.settled, direct=routers.at_once(p))
+    told = {"router": p.spec.traffic.router, "mirror": voyage.copies(p, status), "preview": _previewed(p, status)}
+    onward = onward.model_copy(update=told)
     if onward.mirror != status.traffic.mirror:
         said = f"{onward.mirror.percent} % to {onward.mirror.revision}" if onward.mirror else "none"
         p.note(f"copies of live requests: {said}")

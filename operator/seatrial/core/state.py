@@ -58,7 +58,7 @@ class Ref:
 
     kind: Literal["ControllerRevision", "Deployment", "Service", "PodDisruptionBudget", "HTTPRoute", "HTTPRouteRule"]
     name: str
-    """For a rule of a route that is not ours: ROUTE/RULE."""
+    """For a rule of a route that is not ours: the ModelDeployment's."""
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -140,15 +140,16 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Our HTTPRoute as it is in the cluster."""
+    """What divides the requests, as it is in the cluster: an HTTPRoute, or what a router shows in its stead."""
 
     generation: int
+    """Another one whenever something else is asked of whoever carries the requests."""
     backends: tuple[Backend, ...]
-    """Backends of rule 0, in order; two of them unless somebody edited the route."""
+    """Where live requests go, in the order of the slots; two of them unless somebody edited the route."""
     services: frozenset[str]
-    """Every Service named by any backendRef or mirror of any rule."""
+    """Every revision's Service to which anything may be sent."""
     accepted: bool
-    """For each of our parents the controller's entry is Accepted for this generation."""
+    """Whoever carries the requests has taken this generation over: each parent's controller, for an HTTPRoute."""
     copies: tuple[tuple[str, int], ...] = ()
     """Service and percent of each mirror of rule 0."""
     resolved: bool = True
@@ -157,9 +158,10 @@ class Route:
     """The controller's message when it is not accepted, or does not resolve."""
     others: tuple[tuple[Backend, ...], ...] = ()
     """Backends of each rule after rule 0."""
+    open: bool = False
+    """Any pod of the model gets requests as soon as it is ready, whatever its revision."""
     address: str = ""
     """Host name, and path where there is one, under which clients reach it first."""
-    hostnames: tuple[str, ...] = ()
     parents: tuple[ParentRef, ...] = ()
 
 
@@ -220,12 +222,13 @@ class Observed:
     """Pods of revisions whose Deployment is gone: they are on their way out, and take their room until then."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Our Services by name, with their selectors."""
+    populated: frozenset[str] = frozenset()
+    """Revisions with pods that are not on their way out, with a Deployment or without; a pod's name where it bears our
+    label and no revision."""
     budgets: frozenset[str] = frozenset()
     """Names of our PodDisruptionBudgets."""
     route: Route | None = None
     """What requests come through: a route of ours, or the team's own."""
-    own_route: bool = False
-    """There is a route of ours."""
     rule: Rule | None = None
     """The rule in a team's own route."""
     route_problem: str = ""

@@ -13,7 +13,7 @@ from seatrial.api.status import (
     Trialled,
 )
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
-from seatrial.core import assemble, conditions, probation, sharing, voyage, waiting, windows
+from seatrial.core import assemble, conditions, probation, routers, sharing, voyage, waiting, windows
 from seatrial.core.conditions import Claim
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest, percent, weight_of
@@ -39,7 +39,7 @@ def summarise(p: Pass, status: Status) -> Status:
             "weight": weight,
             "step": step,
             "kept": (probation.told(p, status) or sharing.told(p, status))[:1024],
-            "url": _url(p, status),
+            "url": routers.of(p).url(p) or status.url,
             "revisions": _revisions(p, status),
             "selector": _selector(p, live),
             "replicas": sum(w.present for r in live if (w := p.workload(r)) is not None),
@@ -48,14 +48,6 @@ def summarise(p: Pass, status: Status) -> Status:
     return status.model_copy(
         update={"conditions": conditions.settle(status.conditions, _claims(p, status), p.observed.generation, p.now)}
     )
-
-
-def _url(p: Pass, status: Status) -> str:
-    """Where clients reach the model: the first host name, of the spec or of the team's own route."""
-    if p.spec.traffic.hostnames:
-        return f"http://{p.spec.traffic.hostnames[0]}"
-    route = p.observed.route
-    return f"http://{route.address}"[:512] if route is not None and route.address else status.url
 
 
 def phase(p: Pass, status: Status) -> Phase:
@@ -131,7 +123,7 @@ def _on_trial(p: Pass, status: Status) -> str:
         need = max(1, voyage.pods_asked(p, status, rollout))
         return f"revision {rollout.revision} gets ready: {p.ready(rollout.revision)} of {need} pods"
     if rollout.confirmed_at is None:
-        return f"revision {rollout.revision} goes to {voyage.leg(p, rollout).told()}"
+        return f"revision {rollout.revision} goes to {voyage.told(p, voyage.leg(p, rollout))}"
     return voyage.verdicts(status)
 
 

@@ -106,6 +106,8 @@ def as_written(model: str, traffic: TrafficStatus, route: Route | None, rules: S
     """Whether the route in the cluster is the one we wrote last, with these rules for live traffic."""
     if route is None or not rules:
         return False
+    if route.open and 0 in (traffic.wanted.a, traffic.wanted.b):
+        return False  # who is not ready yet shows no weight, and gets it a moment later
     copies = copies_of(traffic)
     if list(route.copies) != ([] if copies is None else copies.targets(model)):
         return False

@@ -23,7 +23,7 @@ from seatrial.api.status import (
     SkippedChecks,
     Status,
 )
-from seatrial.core import authority, capacity, checks, clock, sharing, trial
+from seatrial.core import authority, capacity, checks, clock, routers, sharing, trial
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import MINIMUM, found, highest, occupy, parts, percent, weight_of
@@ -42,7 +42,12 @@ def target(p: Pass, status: Status, rollout: Rollout) -> int:
         return PARTS - parts(holdback(p, rollout))
     if rollout.step < 0:
         return weight_of(status.traffic, rollout.revision, confirmed=False)
-    return parts(leg(p, rollout).weight)
+    return routers.of(p).weight(leg(p, rollout), p.replicas)
+
+
+def told(p: Pass, here: Leg) -> str:
+    """A leg's exposure for a person, as it really is."""
+    return routers.of(p).told(here, p.replicas)
 
 
 def holdback(p: Pass, rollout: Rollout) -> int:
@@ -54,12 +59,20 @@ def holdback(p: Pass, rollout: Rollout) -> int:
 
 
 def pods_needed(p: Pass, status: Status, rollout: Rollout) -> int:
-    """Ready pods that the present leg needs, in whole pods."""
+    """Ready pods that the present leg needs, in whole pods. Where pods are weights, no more while nothing may rise."""
+    need = _pods_of_leg(p, status, rollout)
+    written = weight_of(status.traffic, rollout.revision, confirmed=False)
+    if routers.of(p).scales and held(rollout) and written > 0:
+        return min(need, routers.of(p).pods_at(written, p.replicas))
+    return need
+
+
+def _pods_of_leg(p: Pass, status: Status, rollout: Rollout) -> int:
     if rollout.promoting or rollout.skipped_checks is not None or status.stable is None:
         return max(1, p.replicas)
     if rollout.step < 0:
-        return capacity.pods_for(p.replicas, target(p, status, rollout))
-    return leg(p, rollout).pods(p.replicas)
+        return routers.of(p).pods_at(target(p, status, rollout), p.replicas)
+    return routers.of(p).pods(leg(p, rollout), p.replicas)
 
 
 def pods_asked(p: Pass, status: Status, rollout: Rollout) -> int:
@@ -151,7 +164,11 @@ def follow_edits(p: Pass, status: Status) -> Status:
 def _position(p: Pass, rollout: Rollout, confirmed: int) -> int:
     """Where a trial goes on after its steps were edited; -1 where even the first step exposes more."""
     if confirmed > MINIMUM:
-        fits = [i for i, one in enumerate(p.legs) if one.kind is Kind.CANARY and parts(one.weight) <= confirmed]
+        fits = [
+            i
+            for i, one in enumerate(p.legs)
+            if one.kind is Kind.CANARY and routers.of(p).weight(one, p.replicas) <= confirmed
+        ]
         return max(fits, default=-1)
     marks = rollout.steps.split(",")
     mark = marks[min(max(0, rollout.step), len(marks) - 1)]
@@ -195,10 +212,10 @@ def confirm(p: Pass, status: Status) -> Status:
     confirmed = weight_of(status.traffic, rollout.revision, confirmed=True)
     if confirmed != target(p, status, rollout) or status.traffic.mirror != copies(p, status):
         return status
-    told = leg(p, rollout).told() if rollout.step >= 0 else f"{percent(confirmed)} %"
+    exposure = told(p, leg(p, rollout)) if rollout.step >= 0 else f"{percent(confirmed)} %"
     p.event(
         "StepReached",
-        f"step {max(0, rollout.step) + 1} of {len(p.legs)}: revision {rollout.revision} gets {told} "
+        f"step {max(0, rollout.step) + 1} of {len(p.legs)}: revision {rollout.revision} gets {exposure} "
         f"for at least {format_duration(minimum_time(p, rollout))}",
     )
     afresh = rollout.step > 0 and p.legs[rollout.step].kind is not p.legs[rollout.step - 1].kind
@@ -239,7 +256,7 @@ def _enter(p: Pass, status: Status, rollout: Rollout) -> Status:
         return status
     warmed = rollout.preflight.message if rollout.preflight else "warmed by readiness only"
     at_once = status.stable is None or rollout.skipped_checks is not None
-    first = "all traffic" if at_once else leg(p, rollout).told()
+    first = "all traffic" if at_once else told(p, leg(p, rollout))
     p.note(f"revision {rollout.revision} meets {first}: {ready} of {need} pods ready; {warmed}")
     entered = rollout.model_copy(update={"exposed": True, "looked_at": p.now, "promoting": at_once, "overlay": None})
     through = [check.model_copy(update={"through": p.now}) for check in status.checks]
@@ -264,7 +281,7 @@ def _leave(p: Pass, status: Status, rollout: Rollout) -> Status:
         p.event("Accepted", f"revision {rollout.revision} passed {passed}; all traffic moves to it")
         return status.model_copy(update={"rollout": rollout.model_copy(update={"promoting": True, "overlay": None})})
     onward = clock.restart(rollout, None).model_copy(update={"step": rollout.step + 1, "overlay": None})
-    p.note(f"step {rollout.step + 1} of {len(p.legs)} passed: {verdicts(status)}; next is {leg(p, onward).told()}")
+    p.note(f"step {rollout.step + 1} of {len(p.legs)} passed: {verdicts(status)}; next is {told(p, leg(p, onward))}")
     return status.model_copy(update={"rollout": onward})
 
 
@@ -284,7 +301,7 @@ def _undecided(p: Pass, status: Status, here: Leg, spent: timedelta) -> Status:
     if not p.looked or not open_:
         return status
     message = (
-        f"nothing was decided in {format_duration(here.max_duration)} at {here.told()}: "
+        f"nothing was decided in {format_duration(here.max_duration)} at {told(p, here)}: "
         f"check {open_[0].name}: {open_[0].message}"
     )
     if p.spec.strategy.on_undecided is OnUndecided.ROLLBACK:
@@ -299,7 +316,7 @@ def _await(p: Pass, status: Status, rollout: Rollout, name: str) -> Status:
     what = "before it is left" if when == ApprovalWhen.TO_LEAVE else "before it is entered"
     who = f" by somebody other than {' and '.join(authority.authors_of(p))}" if not_for_author(p, name) else ""
     message = (
-        f"step {int(step) + 1} ({p.legs[int(step)].told()}) wants an approval{who} {what}: "
+        f"step {int(step) + 1} ({told(p, p.legs[int(step)])}) wants an approval{who} {what}: "
         f"seatrial approve {p.observed.name}"
     )
     old = rollout.overlay
@@ -328,10 +345,13 @@ def goal(p: Pass, status: Status, rollout: Rollout) -> int:
     if rollout.back is not None:
         most = min(written, found(p.observed.route, status.traffic, rollout.revision))
         return capacity.retreat(most, p.ready(status.stable), p.replicas, ready)
+    if rollout.exposed and ready > 0 and written == 0 and (waits := routers.in_the_way(p, status)):
+        p.note(waits)
+        return 0
     aim = target(p, status, rollout) if rollout.exposed and (ready > 0 or status.stable is None) else 0
     if status.stable is None:
         return aim
-    if aim < written:  # no more than stable can carry, whatever the steps say now
+    if aim < written and not routers.of(p).scales:  # no more than stable can carry, whatever the steps say now
         return max(aim, capacity.retreat(written, p.ready(status.stable), p.replicas, ready))
     if aim > written and not held(rollout) and shares(p, rollout):
         return max(written, min(aim, capacity.carried(ready, p.replicas)))

@@ -93,6 +93,8 @@ class Situation:
     """How long the candidate's slot had been without traffic when the candidate got it, at the least."""
     rules: int = 1
     """Rules of the route that carry live traffic, from rule 0 on."""
+    gateway: bool = True
+    """What divides the requests has metrics of its own that tell the arms apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def opening(
         return Refusal(problem)
     if not eligible:
         wanted = f"from: {check.source}" if check.source else f"runtime {situation.runtime}"
-        return Refusal(f"there is no metric preset for {wanted}: use from: Gateway, or write a query")
+        use = "use from: Gateway, or write a query" if situation.gateway else "no gateway counts here: write a query"
+        return Refusal(f"there is no metric preset for {wanted}: {use}")
     if situation.stable is None:
         return CheckStatus(name=check.name, source=eligible[0].source)
     looked_for = []
@@ -116,7 +117,8 @@ def _eligible(check: Check, situation: Situation, presets: Presets) -> list[Pres
     usable = [
         preset
         for preset in presets.values()
-        if (not preset.runtimes or situation.runtime in preset.runtimes)
+        if (situation.gateway or preset.source is not MetricSource.GATEWAY)
+        and (not preset.runtimes or situation.runtime in preset.runtimes)
         and check.source in (None, preset.source)
         and (check.preset is not CheckPreset.LATENCY or preset.latency is not None)
     ]
