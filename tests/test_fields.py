@@ -13,6 +13,7 @@ from seatrial.api.crd import field_paths
 from seatrial.api.lint import lint
 from seatrial.api.status import Phase
 from seatrial.build.names import child_name, is_comparer
+from seatrial.build.rule import is_taken
 from seatrial.core.plan import ask
 from seatrial.core.questions import Questions
 from seatrial.core.state import Manifest, Ref
@@ -239,6 +240,18 @@ effect(
 )
 effect("spec.template.spec.restartPolicy", at("template.spec.restartPolicy", "Never"), refused)
 effect("spec.traffic.hostnames", at("traffic.hostnames", ["other.example.com"]), found("HTTPRoute"))
+
+
+def team_rule(spec: Spec) -> object:
+    """Which of two rules of a team's route leads to the model, or why none does."""
+    world = World(spec=copy.deepcopy(spec), team=True)
+    world.run(60)
+    rules = world.objects[world.route]["spec"]["rules"]
+    return [rule["name"] for rule in rules if is_taken(NAME, rule)], world.status.message
+
+
+effect("spec.traffic.routeRef.name", at("traffic.routeRef.name", "other"), team_rule)
+effect("spec.traffic.routeRef.rule", at("traffic.routeRef.rule", "api"), team_rule)
 PARENT = [{"name": "edge", "namespace": "gateways"}]
 effect(
     "spec.traffic.gatewayAPI.parentRefs[].name",
@@ -437,6 +450,12 @@ for name in ("keep", "holdback", "onNewRevision"):
     STARTS[f"spec.strategy.probation.{name}"] = staged(_QUIET, probation={"duration": "1h"})
 STARTS["spec.traffic.preview.header"] = base_spec()
 STARTS["spec.traffic.preview.header"]["traffic"]["preview"] = {"header": "x-preview"}
+STARTS |= {
+    f"spec.traffic.routeRef.{name}": base_spec(
+        traffic={"routeRef": {"name": "web", "rule": "fraud"}, "drain": "30s"},
+    )
+    for name in ("name", "rule")
+}
 
 for path, kind in (("cookie.name", "cookie"), ("cookie.maxAge", "cookie"), ("header.name", "header")):
     STARTS[f"spec.traffic.stickiness.{path}"] = base_spec()

@@ -110,17 +110,30 @@ BREAKING = [
         "one-router",
         by_pods(traffic={"replicaRatio": {}, "gatewayAPI": {"parentRefs": [{"name": "public"}]}}),
         "spec.traffic",
-        "traffic names gatewayAPI and replicaRatio, and requests are divided in one place: remove one of the two",
+        "traffic names two of gatewayAPI, routeRef and replicaRatio, and requests are divided in one place: keep one",
+    ),
+    Case(
+        "one-router",
+        resource(
+            traffic={"gatewayAPI": {"parentRefs": [{"name": "public"}]}, "routeRef": {"name": "web", "rule": "score"}}
+        ),
+        "spec.traffic",
+        "traffic names two of gatewayAPI, routeRef and replicaRatio, and requests are divided in one place: keep one",
     ),
     *(
         Case(
             "hostnames-of-a-router",
             document,
             "spec.traffic.hostnames",
-            "a gateway answers for host names, and with replicaRatio there is none, but the Service of the model's name: "
-            "set hostnames, or replicaRatio, and not both",
+            "host names belong to a route that is made for a gateway; with routeRef they are written in your own route, "
+            "and with replicaRatio there is only the Service of the model's name: set hostnames, or one of these, and "
+            "not both",
         )
-        for document in (resource(traffic={}), by_pods(traffic={"replicaRatio": {}, "hostnames": ["a.example.com"]}))
+        for document in (
+            resource(traffic={}),
+            by_pods(traffic={"replicaRatio": {}, "hostnames": ["a.example.com"]}),
+            resource(traffic={"hostnames": ["a.example.com"], "routeRef": {"name": "web", "rule": "score"}}),
+        )
     ),
     Case(
         "ratio-without-header",
@@ -380,6 +393,20 @@ BREAKING = [
         with_traffic(drain="1h1ms"),
         "spec.traffic.drain",
         "drain is 1h1ms and a revision may stay for 1h at most after its last traffic: set 1h or less",
+    ),
+    Case(
+        "stickiness-needs-rules",
+        resource(traffic={"routeRef": {"name": "web", "rule": "score"}, "stickiness": {"cookie": {}}}),
+        "spec.traffic.stickiness",
+        "stickiness needs rules of its own, and routeRef adds no rule to a route that is not ours: remove stickiness, or "
+        "have a route made with hostnames",
+    ),
+    Case(
+        "header-needs-a-rule",
+        resource(traffic={"routeRef": {"name": "web", "rule": "score"}, "preview": {"header": "x-preview"}}),
+        "spec.traffic.preview.header",
+        "a preview header needs a rule of its own, and routeRef adds no rule to a route that is not ours: remove the "
+        "header, and use the Service NAME-preview, or a rule of yours that leads to it",
     ),
     Case(
         "parents-apart",
@@ -681,6 +708,9 @@ VALID = {
         {"agreement": {"mode": "TopK", "topK": 3, "output": "b"}},
     ),
     "a preview header": with_traffic(preview={"header": "x-preview"}),
+    "behind a rule of a team's own route": resource(
+        traffic={"routeRef": {"name": "web", "rule": "score"}, "preview": {}}
+    ),
     "a cookie beside a preview header": with_traffic(
         stickiness={"cookie": {"name": "Who_1", "maxAge": "9600h"}}, preview={"header": "x-preview"}
     ),

@@ -43,6 +43,13 @@ def test_the_names_are_the_resource_s_own() -> None:
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_contested_rule_is_tried_again_by_the_same_word() -> None:
+    """No revision was sent back, and yet there is something to retry."""
+    stable = WORLDS["stable"]()
+    stable["status"].setdefault("traffic", {})["borrowed"] = {"contested": "rule score of HTTPRoute web was reset"}
+    assert asking.target(Reading(stable), Action.RETRY) == stable["status"]["stable"]
+
+
 def test_get_shows_one_and_list_shows_all(plane: Plane) -> None:
     plane.put("canary")
     plane.put("stable", "iris")

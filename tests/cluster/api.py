@@ -87,15 +87,15 @@ class Api:
         namespace = manifest["metadata"].get("namespace", "")
         return self._ask("POST", self._path(manifest["kind"], namespace), manifest)
 
-    def apply(self, manifest: Object) -> Object:
-        """As `kubectl apply --server-side` does."""
+    def apply(self, manifest: Object, manager: str = "test") -> Object:
+        """As `kubectl apply --server-side --force-conflicts` does."""
         metadata = manifest["metadata"]
         path = self._path(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
         limit = time.monotonic() + 20
         while True:
             try:
                 return self._ask(
-                    "PATCH", f"{path}?fieldManager=test&force=true", manifest, "application/apply-patch+yaml"
+                    "PATCH", f"{path}?fieldManager={manager}&force=true", manifest, "application/apply-patch+yaml"
                 )
             except ApiError as error:
                 # A definition that has just been created serves reads a moment before it can be applied.

@@ -250,12 +250,12 @@ class Model:
         self.clients.append(client)
         return client
 
-    def traffic(self, requests: Sequence[Request] = (), rate: float = 60) -> TrafficClient:
-        """Constant requests through the gateway; the answers of the light model are 1."""
+    def traffic(self, requests: Sequence[Request] = (), rate: float = 60, *, under: str = "") -> TrafficClient:
+        """Constant requests through the gateway, on a path below `under`; the answers of the light model are 1."""
         rows = requests or [
             Request('{"inputs": [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}', [1])
         ]
-        client = TrafficClient(self.gateway, self.host, f"/v2/models/{self.model}/infer", rows, rate)
+        client = TrafficClient(self.gateway, self.host, f"{under}/v2/models/{self.model}/infer", rows, rate)
         self.clients.append(client)
         return client
 

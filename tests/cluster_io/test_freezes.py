@@ -36,7 +36,7 @@ async def watching(
     client: Client, namespaces: list[str] | None, freezes: Freezes
 ) -> AsyncIterator[tuple[Streams, list[tuple[str, str]]]]:
     woken: list[tuple[str, str]] = []
-    streams = Streams(client, namespaces, woken.append, lambda _: (), namespaces, freezes)
+    streams = Streams(client, namespaces, woken.append, lambda _: (), lambda _: (), namespaces, freezes)
     task = asyncio.create_task(streams.run())
     try:
         await asyncio.wait_for(streams.listed(), 10)

@@ -41,10 +41,15 @@ class Wakes:
 
 @asynccontextmanager
 async def watching(
-    client: Client, namespace: str, attached: Callable[[Any], Any] = lambda _: (), freezes: Freezes | None = None
+    client: Client,
+    namespace: str,
+    attached: Callable[[Any], Any] = lambda _: (),
+    routed: Callable[[Any], Any] = lambda _: (),
+    freezes: Freezes | None = None,
 ) -> AsyncIterator[tuple[Streams, Wakes]]:
     wakes = Wakes()
-    streams = Streams(client, [namespace], wakes.keys.append, attached, [namespace], freezes or Freezes("", set()))
+    watched = freezes or Freezes("", set())
+    streams = Streams(client, [namespace], wakes.keys.append, attached, routed, [namespace], watched)
     task = asyncio.create_task(streams.run())
     try:
         await asyncio.wait_for(streams.listed(), 10)

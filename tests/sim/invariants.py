@@ -10,10 +10,15 @@ from seatrial.core.capacity import pods_for
 from seatrial.core.state import Manifest, Plan, Ref
 from seatrial.core.traffic import highest, weight_of
 from tests.sim.prometheus import Weather
-from tests.sim.world import NAME, World
+from tests.sim.world import NAME, World, rule_of
 
 
 def route_of(plan: Plan) -> Manifest | None:
+    """The route with live traffic as the plan wants it, whoever owns it."""
+    if plan.splice is not None:
+        rule = {"backendRefs": list(plan.splice.backends or ()), "filters": list(plan.splice.copies)}
+        back = plan.status.traffic.borrowed is None or plan.status.traffic.borrowed.returning_since is not None
+        return None if back else {"spec": {"rules": [rule]}}
     return next((m for m in plan.apply if m["kind"] == "HTTPRoute"), None)
 
 
@@ -47,7 +52,7 @@ def in_force(world: World) -> dict[str, int] | None:
     if world.by_pods:
         found = world.endpoints.weights()
         return {child_name(NAME, name): weight for name, weight in found.items()} or None
-    route = world.objects.get(Ref("HTTPRoute", NAME))
+    route = world.live_route()
     return None if route is None else weights(route)
 
 
@@ -89,7 +94,7 @@ class Invariants:
                 self._stable_takes_what_it_can_carry(world, after, live, new)
         if (wanted := route_of(plan)) is not None:
             self._weights_sum(wanted)
-            self._no_direct_step(world.objects.get(Ref("HTTPRoute", NAME)), wanted)
+            self._no_direct_step(world.live_route(), wanted)
         if world.by_pods:
             self._only_who_may_serve_has_pods(world, plan)
         self._only_a_pass_advances(before, after)
@@ -213,7 +218,7 @@ class Invariants:
         last = self.returning.get(rollout.revision, world.weight(rollout.revision))
         if self.hands_off:
             assert weight <= last, f"going back, the weight rose from {last} to {weight}"
-            name, live = child_name(NAME, rollout.revision), world.objects.get(Ref("HTTPRoute", NAME))
+            name, live = child_name(NAME, rollout.revision), world.live_route()
             wanted = route_of(plan)
             for number in (n for n in kept(live) if n in kept(wanted)):
                 was, now = weights(live, number).get(name, 0), weights(wanted, number).get(name, 0)
@@ -226,7 +231,7 @@ class Invariants:
             named |= {child_name(NAME, pod.revision) for pod in world.pods if pod.name in node and pod.gone_at is None}
         for proxy in world.proxies:
             # One that is late may still name it, as long as it sends nothing there.
-            named |= {ref["name"] for ref in proxy["rules"][0]["backendRefs"] if ref["weight"]} if proxy else set()
+            named |= {ref["name"] for ref in rule_of(proxy)["backendRefs"] if ref["weight"]} if proxy else set()
         selected = world.objects.get(Ref("Service", NAME), {}).get("spec", {}).get("selector", {})
         for ref in plan.prune:
             if ref.kind == "PodDisruptionBudget":
@@ -241,7 +246,7 @@ class Invariants:
             stage.get("canary", {}).get("capacity") == "Shared"
             for stage in world.resource["spec"]["strategy"]["stages"]
         )
-        in_route = weights(world.objects.get(Ref("HTTPRoute", NAME)))
+        in_route = weights(world.live_route())
         for manifest in plan.apply:
             name = manifest["metadata"]["labels"].get(REVISION_LABEL)
             if manifest["kind"] != "Deployment" or name is None:

@@ -22,16 +22,20 @@ from seatrial.build.fingerprint import fingerprint
 from seatrial.build.names import (
     COMMANDS,
     COMPARER_LABEL,
+    FINALIZER,
     FREEZE,
+    MANAGER,
     MODEL_LABEL,
     REVISION_LABEL,
     SPEC_BY,
     child_name,
+    is_backend,
     is_comparer,
     owner_reference,
 )
 from seatrial.build.overlay import owned
 from seatrial.build.revision import revision
+from seatrial.build.rule import is_taken, spliced, stands
 from seatrial.cluster.ledger import Ledger, Page
 from seatrial.cluster.parse import (
     parse_record,
@@ -41,12 +45,14 @@ from seatrial.cluster.parse import (
     populated,
     strays,
 )
+from seatrial.core.borrowed import in_force, ref_of
 from seatrial.core.commands import Action, Command, append, escape
 from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
 from seatrial.core.routers import ROUTERS, Sight
+from seatrial.core.routers.team_route import parse_team_route
 from seatrial.core.state import Event, GatewayClass, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
@@ -57,7 +63,10 @@ from tests.sim.users import Users
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NAMESPACE, NAME = "models", "fraud"
-ROUTE = f"httproute/{NAMESPACE}/{NAME}"
+TEAM = "web"
+"""The team's own route, where there is one; the model lives behind its second rule."""
+LEGACY = "legacy"
+"""What the team's rule led to before."""
 EDGES_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000)
 GONE = timedelta(seconds=8)
 """How long a leaving pod goes on answering: its preStop sleep."""
@@ -227,13 +236,61 @@ def base_spec(**changes: Any) -> dict[str, Any]:
     return spec
 
 
+def team_route() -> Manifest:
+    """A route of three rules, the second of which leads to the model, or to what was there before it."""
+
+    def rule(name: str, service: str, **more: Any) -> Manifest:
+        match = {"path": {"type": "PathPrefix", "value": f"/{name}"}}
+        refs = [{"kind": "Service", "name": service, "port": 80, "weight": 1}]
+        return {"name": name, "matches": [match], "backendRefs": refs, **more}
+
+    header = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-team", "value": "risk"}]}}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": TEAM, "namespace": NAMESPACE, "labels": {}, "managedFields": writer("kubectl", START)},
+        "spec": {
+            "hostnames": ["web.example.com"],
+            "parentRefs": [{"name": "public", "namespace": "gateways"}],
+            "rules": [rule("api", "api"), rule(NAME, LEGACY, filters=[header]), rule("static", "static")],
+        },
+    }
+
+
+def writer(manager: str, at: datetime) -> list[Manifest]:
+    """Who wrote a route, as the API server keeps it."""
+    return [{"manager": manager, "time": at.isoformat(), "fieldsV1": {"f:spec": {"f:rules": {}}}}]
+
+
+def rule_of(spec: Manifest) -> Manifest:
+    """The rule of a route that live traffic comes through: the one of the model's name, else the first."""
+    found: Manifest = next((rule for rule in spec["rules"] if rule.get("name") == NAME), spec["rules"][0])
+    return found
+
+
+def place_of(spec: Manifest, route: Ref) -> str:
+    """What Envoy calls that rule."""
+    return f"httproute/{NAMESPACE}/{route.name}/rule/{spec['rules'].index(rule_of(spec))}"
+
+
+def cluster(spec: Manifest, route: Ref, backend: Manifest, position: int) -> str:
+    """What Envoy calls a backend: all of a rule share one name, unless they carry filters."""
+    return f"{place_of(spec, route)}/backend/{position}" if backend.get("filters") else place_of(spec, route)
+
+
 class World:
     """Everything there is, at `now`. `step()` lets a second pass and everybody do their work."""
 
     name, namespace = NAME, NAMESPACE
 
     def __init__(
-        self, *, rate: float = 200.0, seed: int = 1, spec: dict[str, Any] | None = None, draw: Draw = exact
+        self,
+        *,
+        rate: float = 200.0,
+        seed: int = 1,
+        spec: dict[str, Any] | None = None,
+        draw: Draw = exact,
+        team: bool = False,
     ) -> None:
         self.random = random.Random(seed)
         self._draw = draw
@@ -252,6 +309,8 @@ class World:
             "status": {},
         }
         self.objects: dict[Ref, Manifest] = {}
+        self.route = Ref("HTTPRoute", TEAM if team else NAME)
+        """The route that clients come through."""
         self.pods: list[SimPod] = []
         self.behaviours: dict[str, Behaviour] = {}
         self.quota = ""
@@ -283,6 +342,8 @@ class World:
             presets=presets.load(),
             image="seatrial:1",
         )
+        self.gone = False
+        """The resource is deleted, and all that was its own."""
         self.sent = 0
         self.lost: Counter[str] = Counter()
         self.user_errors = 0
@@ -316,6 +377,8 @@ class World:
         self._answering: dict[str, list[SimPod]] = {}
         self._tallies: dict[str, list[int]] = {}
         self._parsed: tuple[Manifest, Status] | None = None
+        if team:
+            self._store(self.route, team_route())
 
     # -- people ---------------------------------------------------------------------------------------------------
 
@@ -383,11 +446,22 @@ class World:
         """A revision's weight in the route as it is, in parts."""
         if self.by_pods:
             return self.endpoints.weight(name)
-        route = self.objects.get(Ref("HTTPRoute", NAME))
-        if route is None:
-            return 0
-        refs = route["spec"]["rules"][0]["backendRefs"]
+        live = self.live_route()
+        refs = live["spec"]["rules"][0]["backendRefs"] if live is not None else ()
         return sum(ref["weight"] for ref in refs if ref["name"] == child_name(NAME, name))
+
+    def live_route(self) -> Manifest | None:
+        """The route as far as it is ours: of a team's route one rule, once it is taken."""
+        route = self.objects.get(self.route)
+        if route is None or not self.team:
+            return route
+        live = rule_of(route["spec"])
+        return {"spec": {"rules": [live]}} if is_taken(NAME, live) else None
+
+    @property
+    def team(self) -> bool:
+        """The model lives behind a rule of a team's own route."""
+        return self.route.name == TEAM
 
     def behaviour(self, image: str) -> Behaviour:
         if image not in self.behaviours:
@@ -414,7 +488,7 @@ class World:
     def step(self, seconds: float = 1.0) -> None:
         """One second: pods, gateway, proxies, clients, Prometheus, operator."""
         self._others(seconds)
-        if self.operator_up:
+        if self.operator_up and not self.gone:
             for _ in range(8):
                 if not self._due() or not self.reconcile():
                     break
@@ -446,7 +520,7 @@ class World:
         """Every proxy has the route as it is."""
         if self.by_pods:
             return self.endpoints.quiet
-        route = self.objects.get(Ref("HTTPRoute", NAME))
+        route = self.objects.get(self.route)
         return all(proxy == (None if route is None else route["spec"]) for proxy in self.proxies)
 
     def _picture(self) -> object:
@@ -456,8 +530,15 @@ class World:
         )
         versions = tuple(sorted((str(ref), obj["metadata"]["resourceVersion"]) for ref, obj in self.objects.items()))
         resource = self.resource["metadata"]
-        route = self.objects.get(Ref("HTTPRoute", NAME), {}).get("status")
-        return (pods, versions, resource["generation"], tuple(resource["annotations"].items()), str(route))
+        route = self.objects.get(self.route, {}).get("status")
+        return (
+            pods,
+            versions,
+            resource["generation"],
+            resource.get("deletionTimestamp"),
+            tuple(resource["annotations"].items()),
+            str(route),
+        )
 
     # -- the cluster's controllers --------------------------------------------------------------------------------
 
@@ -520,7 +601,7 @@ class World:
         if self.by_pods:
             self.endpoints.follow()
             return
-        route = self.objects.get(Ref("HTTPRoute", NAME))
+        route = self.objects.get(self.route)
         if not self.gateway_up:
             return
         if route is not None:
@@ -551,13 +632,16 @@ class World:
 
     def _cluster_changes(self, before: Manifest, after: Manifest) -> None:
         """A backend that jumps between 0 and n, or changes its Service under traffic, loses requests."""
-        for number, (was, now) in enumerate(zip_longest(before["rules"], after["rules"])):
+        ours = [(rule_of(before), rule_of(after))]
+        for number, (was, now) in enumerate(ours if self.team else zip_longest(before["rules"], after["rules"])):
             if number and not any(rule is not None and self.users.bear(rule) for rule in (was, now)):
                 continue
             if was is None or now is None:
                 self.lost["rule came or went under traffic"] += 1
                 continue
             for old, new in zip(was["backendRefs"], now["backendRefs"], strict=False):
+                if not (is_backend(NAME, old["name"]) and is_backend(NAME, new["name"])):
+                    continue  # a rule is taken, reset or given back: what that costs is measured on a real gateway
                 if (old["weight"] == 0) != (new["weight"] == 0) and max(old["weight"], new["weight"]) > 1:
                     self.lost["direct step"] += 1
                 if old["name"] != new["name"] and max(old["weight"], new["weight"]) > 1:
@@ -583,13 +667,14 @@ class World:
                 self.lost["no route"] += share
                 continue
             if self.users.all:
-                self._serve(proxy["rules"], share)
+                self._serve(proxy, share)
             else:
-                self._send(proxy["rules"][0]["backendRefs"], share)
-            self._copy(proxy["rules"][0], share)
+                self._send(proxy, share)
+            self._copy(proxy, share)
         self._compare(self.proxies[0], seconds)
 
-    def _send(self, refs: list[Manifest], count: int) -> None:
+    def _send(self, proxy: Manifest, count: int) -> None:
+        refs = rule_of(proxy)["backendRefs"]
         total = sum(ref["weight"] for ref in refs)
         if total == 0:
             self.lost["weights 0/0"] += count
@@ -598,21 +683,22 @@ class World:
         for position, (ref, share) in enumerate(zip(refs, (first, count - first), strict=False)):
             if share == 0:
                 continue
-            self._backend(position, ref["name"], share)
+            self._backend(cluster(proxy, self.route, ref, position), ref["name"], share)
 
-    def _serve(self, rules: list[Manifest], count: int) -> None:
+    def _serve(self, proxy: Manifest, count: int) -> None:
         """Requests of users whom one can tell apart."""
-        for (rule, position), share in sorted(self.users.send(rules, count).items()):
-            self._backend(position, rules[rule]["backendRefs"][position]["name"], share, rule)
+        for (number, position), share in sorted(self.users.send(proxy["rules"], count).items()):
+            place = f"httproute/{NAMESPACE}/{self.route.name}/rule/{number}/backend/{position}"
+            self._backend(place, proxy["rules"][number]["backendRefs"][position]["name"], share)
 
-    def _copy(self, rule: Manifest, count: int) -> None:
+    def _copy(self, proxy: Manifest, count: int) -> None:
         """Send copies; nobody waits for the answers."""
-        for index, entry in enumerate(rule.get("filters", ())):
-            mirror = entry["requestMirror"]
-            if is_comparer(NAME, mirror["backendRef"]["name"]):
+        for index, entry in enumerate(rule_of(proxy).get("filters", ())):
+            mirror = entry.get("requestMirror")
+            if mirror is None or is_comparer(NAME, mirror["backendRef"]["name"]):
                 continue
             copies = self.binomial(count, mirror.get("percent", 100) / 100)
-            pods, cluster = self._behind(mirror["backendRef"]["name"]), f"{ROUTE}/rule/0-mirror-{index}"
+            pods, cluster = self._behind(mirror["backendRef"]["name"]), f"{place_of(proxy, self.route)}-mirror-{index}"
             if not pods:
                 self._count(cluster, copies, errors=copies, slow=0)
                 continue
@@ -623,8 +709,8 @@ class World:
 
     def _compare(self, proxy: Manifest | None, seconds: float) -> None:
         """Comparers that get copies compare two a second, and count."""
-        for entry in proxy["rules"][0].get("filters", ()) if proxy is not None else ():
-            name = entry["requestMirror"]["backendRef"]["name"]
+        for entry in rule_of(proxy).get("filters", ()) if proxy is not None else ():
+            name = entry.get("requestMirror", {}).get("backendRef", {}).get("name", "")
             found = self.objects.get(Ref("Deployment", name))
             if found is None or COMPARER_LABEL not in found["metadata"]["labels"]:
                 continue
@@ -653,8 +739,11 @@ class World:
             ]
         return self._answering[service]
 
-    def _backend(self, position: int, service: str, count: int, rule: int = 0) -> None:
-        cluster = f"{ROUTE}/rule/{rule}/backend/{position}"
+    def _backend(self, cluster: str, service: str, count: int) -> None:
+        if service == LEGACY:
+            self.served[LEGACY] += count
+            self._count(cluster, count, errors=0, slow=0)
+            return
         pods = self._behind(service)
         if not pods:
             self.lost[f"no pod behind {service}"] += count
@@ -676,13 +765,14 @@ class World:
         """Bring the counters that Prometheus scrapes up to date."""
         if self.by_pods:
             self.endpoints.show_proof()
-        route = self.objects.get(Ref("HTTPRoute", NAME))
-        if route is not None:
+        if (route := self.objects.get(self.route)) is not None:
             for number, rule in enumerate(route["spec"]["rules"]):
+                place = f"httproute/{NAMESPACE}/{self.route.name}/rule/{number}"
                 for position in range(len(rule["backendRefs"])):
-                    self._proof(f"rule/{number}/backend/{position}")
-            if route["spec"]["rules"][0].get("filters"):
-                self._proof("rule/0-mirror-0")
+                    self._proof(f"{place}/backend/{position}")
+                for index, entry in enumerate(rule.get("filters", ())):
+                    if "requestMirror" in entry:
+                        self._proof(f"{place}-mirror-{index}")
         for pod in self.pods:
             own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
             self.counters[tuple(sorted(own.items()))] = 1
@@ -706,7 +796,7 @@ class World:
         """What a scraped proxy shows of a cluster before any request."""
         labels = {
             "__name__": "envoy_cluster_membership_total",
-            "envoy_cluster_name": f"{ROUTE}/{cluster}",
+            "envoy_cluster_name": cluster,
             "namespace": "envoy-gateway-system",
             "pod": "envoy-0",
         }
@@ -767,8 +857,17 @@ class World:
             for ref, obj in self.objects.items()
             if str(ref) in written and written[str(ref)].live != self.fingerprint(obj)
         )
-        route = None
-        if spec is not None:
+        route, rule, problem = None, None, ""
+        if (through := in_force(spec, status)) is not None:
+            team = self.objects.get(Ref("HTTPRoute", through.name))
+            route, rule, problem = (
+                parse_team_route(NAME, team, through.rule) if team is not None else (None, None, "no such route")
+            )
+            entry = written.get(str(ref_of(NAME)))
+            if entry is not None and team is not None and rule is not None:
+                there = stands(NAME, team["spec"]["rules"][rule.index])
+                edited += () if entry.live == there else (ref_of(NAME),)
+        elif spec is not None:
             route = ROUTERS[spec.traffic.router].read(Sight(NAME, self.objects, status.traffic.slots, self.slices))
         return Observed(
             name=NAME,
@@ -776,7 +875,7 @@ class World:
             uid=metadata["uid"],
             generation=metadata["generation"],
             created=START,
-            deleting=False,
+            deleting="deletionTimestamp" in metadata,
             spec=spec,
             raw_spec=self.resource["spec"],
             status=status,
@@ -790,6 +889,9 @@ class World:
             populated=populated(pods),
             budgets=frozenset(ref.name for ref in self.objects if ref.kind == "PodDisruptionBudget"),
             route=route,
+            rule=rule,
+            route_problem=problem,
+            held=FINALIZER in metadata.get("finalizers", ()),
             edited=edited,
             foreign=self.foreign,
             gateway_problem=self.gateway_problem,
@@ -886,11 +988,12 @@ class World:
             for event in decided.events:
                 self.events.append(event)
                 self.tell(f"{event.reason}: {event.message}")
+        held = self._hold(wanted=decided.hold)
         self.ledger.stored((NAMESPACE, NAME))
         self.wake_at = None if decided.wake_in is None else self.now + decided.wake_in
         if outcome.failures:
             self.wake_at = min(self.now + timedelta(seconds=1), self.wake_at or self.now + timedelta(seconds=1))
-        return outcome.changed
+        return outcome.changed or held
 
     def _page(self) -> Page:
         return self.ledger.page((NAMESPACE, NAME), self.resource["metadata"]["uid"])
@@ -934,6 +1037,12 @@ class World:
                     changed = True
             except WriteFails as failure:
                 failures.append(ApplyFailure(ref, "error", str(failure)))
+        if decided.splice is not None and (team := self.objects.get(Ref("HTTPRoute", decided.splice.route))):
+            rule = ref_of(NAME)
+            try:
+                changed |= self._splice(decided, rule, team, versions, written)
+            except WriteFails as failure:
+                failures.append(ApplyFailure(rule, "error", str(failure)))
         for ref in decided.prune if not failures else ():
             try:
                 self.at(self, Moment.WRITE, decided)
@@ -947,9 +1056,78 @@ class World:
             page.forget(str(ref))
             self.writes += 1
         exist = {str(ref) for ref in self.objects}
+        if decided.status.traffic.borrowed is not None:
+            exist.add(str(ref_of(NAME)))
         left = tuple(sorted((e for e in written.values() if e.ref in exist), key=lambda e: e.ref))
         page.written, page.complete = {entry.ref: entry for entry in left}, True
         return ApplyOutcome(written=left, failures=tuple(failures), changed=changed)
+
+    def _splice(
+        self,
+        decided: Plan,
+        ref: Ref,
+        team: Manifest,
+        versions: Mapping[Ref, str],
+        written: dict[str, Written],
+    ) -> bool:
+        """One rule of the team's route; over the version that was seen."""
+        splice, route = decided.splice, Ref("HTTPRoute", team["metadata"]["name"])
+        assert splice is not None
+        new = spliced(NAME, team, splice)
+        if new == team:
+            live = stands(NAME, rule_of(team["spec"]))
+            written[str(ref)] = self._page().written[str(ref)] = Written(ref=str(ref), intent=splice.intent, live=live)
+            return False
+        if team["metadata"]["resourceVersion"] != versions.get(route):
+            raise PassEnds  # the test of the patch fails
+        lost = None
+        try:
+            self.at(self, Moment.WRITE, decided)
+        except (PassEnds, WriteFails) as failure:
+            if not failure.stored:
+                raise
+            lost = failure
+        new["metadata"]["managedFields"] = writer(MANAGER, self.now)
+        self._store(route, new)
+        live = stands(NAME, rule_of(self.objects[route]["spec"]))
+        if lost is not None:
+            raise lost
+        written[str(ref)] = self._page().written[str(ref)] = Written(ref=str(ref), intent=splice.intent, live=live)
+        return True
+
+    def _hold(self, *, wanted: bool | None) -> bool:
+        """The finalizer; without it a resource that is being deleted goes, and what is its own with it."""
+        metadata = self.resource["metadata"]
+        there = FINALIZER in metadata.get("finalizers", ())
+        if wanted is None or wanted == there:
+            return False
+        metadata["finalizers"] = [FINALIZER] if wanted else []
+        if not wanted and "deletionTimestamp" in metadata:
+            self.gone = True
+            self.objects = {ref: obj for ref, obj in self.objects.items() if ref == self.route and self.team}
+        return True
+
+    def delete(self) -> None:
+        """`kubectl delete`, for good."""
+        self.resource["metadata"]["deletionTimestamp"] = self.now.isoformat()
+        self.tell("kubectl: deleted")
+
+    def write_route(self, manager: str, change: Callable[[Manifest], None], said: str) -> None:
+        """The team's route is written by its owner."""
+        live = copy.deepcopy(self.objects[self.route])
+        change(live["spec"])
+        live["metadata"]["managedFields"] = writer(manager, self.now)
+        self._store(self.route, live)
+        self.tell(f"{manager}: {said}")
+
+    def reset(self, manager: str, *services: str) -> None:
+        """The rule is written as it is in Git."""
+
+        def change(spec: Manifest) -> None:
+            refs = [{"kind": "Service", "name": name, "port": 80, "weight": 1} for name in services or (LEGACY,)]
+            rule_of(spec)["backendRefs"] = refs
+
+        self.write_route(manager, change, f"applies the route again, its rule leads to {', '.join(services) or LEGACY}")
 
     def _store(self, ref: Ref, manifest: Mapping[str, Any]) -> None:
         live = self.objects.get(ref)

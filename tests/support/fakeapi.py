@@ -313,11 +313,18 @@ class FakeApi:
         return await self._update(request, place, namespace, name, subresource, await request.json())
 
     async def _patch(self, request: web.Request, place: Place, namespace: str, name: str, subresource: str) -> Manifest:
-        if request.content_type != "application/merge-patch+json":
-            raise Refusal(415, "UnsupportedMediaType", f"{request.content_type} is not supported here")
         before = self._get(place, namespace, name)
         patch = await request.json()
-        return await self._update(request, place, namespace, name, subresource, merge(before, patch))
+        match request.content_type:
+            case "application/merge-patch+json":
+                wanted = merge(before, patch)
+            case "application/json-patch+json":
+                wanted = json_patch(before, patch)
+            case "application/apply-patch+yaml" if request.query.get("force") == "true":
+                wanted = merge(before, patch)  # as far as lists are atomic, and nothing is left out that was applied
+            case other:
+                raise Refusal(415, "UnsupportedMediaType", f"{other} is not supported here")
+        return await self._update(request, place, namespace, name, subresource, wanted)
 
     async def _update(
         self, request: web.Request, place: Place, namespace: str, name: str, subresource: str, wanted: Manifest
@@ -354,7 +361,10 @@ class FakeApi:
                 wanted["metadata"]["generation"] = there["generation"] + 1
         if wanted == before:
             return before
-        return await self._store(request, place, copy.deepcopy(wanted), before)
+        stored = await self._store(request, place, copy.deepcopy(wanted), before)
+        if "deletionTimestamp" in stored["metadata"] and not stored["metadata"].get("finalizers"):
+            await self._remove(place, namespace, name)
+        return stored
 
     async def _delete(self, request: web.Request, place: Place, namespace: str, name: str) -> Manifest:
         before = self._get(place, namespace, name)
@@ -362,7 +372,14 @@ class FakeApi:
         wanted = (options.get("preconditions") or {}).get("uid", before["metadata"]["uid"])
         if wanted != before["metadata"]["uid"]:
             raise Refusal(409, "Conflict", f"Precondition failed: UID in precondition: {wanted}")
-        del self.objects[place, namespace, name]
+        if before["metadata"].get("finalizers"):
+            leaving = copy.deepcopy(before)
+            leaving["metadata"].setdefault("deletionTimestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+            return await self._store(request, place, leaving, before)
+        return await self._remove(place, namespace, name)
+
+    async def _remove(self, place: Place, namespace: str, name: str) -> Manifest:
+        before = self.objects.pop((place, namespace, name))
         self._version += 1
         gone = copy.deepcopy(before)
         gone["metadata"]["resourceVersion"] = str(self._version)
@@ -385,6 +402,8 @@ class FakeApi:
     async def _store(self, request: web.Request, place: Place, obj: Manifest, before: Manifest | None) -> Manifest:
         if request.query.get("dryRun") == "All":
             return obj
+        if KINDS[place] == "HTTPRoute" and obj.get("spec") != (before or {}).get("spec"):
+            obj["metadata"]["managedFields"] = _managed(request, obj["metadata"].get("managedFields") or [])
         self._version += 1
         obj["metadata"]["resourceVersion"] = str(self._version)
         self.objects[place, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]] = obj
@@ -431,6 +450,40 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             out[key] = merge(out.get(key), value)
     return out
+
+
+def json_patch(target: Manifest, operations: list[Manifest]) -> Manifest:
+    """A JSON patch, RFC 6902, with the operations that are needed here."""
+    out = copy.deepcopy(target)
+    for operation in operations:
+        *way, last = operation["path"].strip("/").split("/")
+        try:
+            parent = functools.reduce(_step, way, out)
+            if operation["op"] == "add":
+                parent[last] = operation["value"]
+            elif operation["op"] == "remove":
+                del parent[last]
+            elif operation["op"] != "test" or parent[last] != operation["value"]:
+                raise KeyError(last)
+        except (KeyError, IndexError):
+            message = "the server rejected our request due to an error in our request"
+            raise Refusal(422, "Invalid", message) from None
+    return out
+
+
+def _step(place: Any, part: str) -> Any:
+    return place[int(part)] if isinstance(place, list) else place[part]
+
+
+def _managed(request: web.Request, before: list[Manifest]) -> list[Manifest]:
+    """Who wrote the rules of a route last: one atomic list has one owner."""
+    entry: Manifest = {
+        "manager": request.query.get("fieldManager", request.headers.get("User-Agent", "")),
+        "operation": "Apply" if request.content_type == "application/apply-patch+yaml" else "Update",
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "fieldsV1": {"f:spec": {"f:rules": {}}},
+    }
+    return [*({**one, "fieldsV1": {}} for one in before), entry]
 
 
 def _qualified(place: Place) -> str:

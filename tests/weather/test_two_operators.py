@@ -125,7 +125,7 @@ async def test_hand_edits_are_put_back_while_watches_are_cut_and_expire(fake: Fa
     async with plane.client() as client, started(plane, client) as world:
         status = await world.until(stable)
         queue: WorkQueue[tuple[str, str]] = WorkQueue(base=0.05)
-        streams = Streams(client, ["default"], queue.add, lambda _: (), ["default"], Freezes("", set()))
+        streams = Streams(client, ["default"], queue.add, lambda _: (), lambda _: (), ["default"], Freezes("", set()))
 
         async def foul() -> None:
             while True:

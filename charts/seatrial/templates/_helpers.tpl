@@ -50,10 +50,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* What the operator may do with models and the objects it makes for them, in a Role or a ClusterRole. */}}
 {{- define "seatrial.rules" -}}
-# ModelDeployments are their authors': the operator never writes one, only its status.
+# ModelDeployments are their authors': the operator never writes a spec. The patch is for the finalizer with which one
+# waits, when it is deleted, until a team's own route (traffic.routeRef) has its rule back.
 - apiGroups: [seatrial.dev]
   resources: [modeldeployments]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [seatrial.dev]
   resources: [modeldeployments/status]
   verbs: [patch]
@@ -74,7 +75,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get, list, watch, create, update, delete]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
-  verbs: [get, list, watch, create, update, delete]
+  verbs: [get, list, watch, create, update, patch, delete]
 # So that a node drains pod by pod.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]

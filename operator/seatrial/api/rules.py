@@ -207,6 +207,7 @@ def _one_pod_fits(spec: Mapping[str, Any]) -> bool:
 
 
 CHECKS = ("preset", "share", "query", "agreement")
+ROUTERS = ("gatewayAPI", "routeRef", "replicaRatio")
 STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
 _IS_MLSERVER_CEL = "has(self.runtime) && self.runtime == 'MLServer'"
@@ -347,19 +348,44 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="one-router",
         at="spec.traffic",
-        cel="!has(self.gatewayAPI) || !has(self.replicaRatio)",
-        holds=lambda self: "gatewayAPI" not in self or "replicaRatio" not in self,
-        message="traffic names gatewayAPI and replicaRatio, and requests are divided in one place: remove one of the two",
+        cel="[has(self.gatewayAPI), has(self.routeRef), has(self.replicaRatio)].filter(x, x).size() <= 1",
+        holds=lambda self: sum(router in self for router in ROUTERS) <= 1,
+        message=(
+            "traffic names two of gatewayAPI, routeRef and replicaRatio, and requests are divided in one place: keep one"
+        ),
     ),
     Rule(
         name="hostnames-of-a-router",
         at="spec.traffic",
         blame=".hostnames",
-        cel="has(self.replicaRatio) != has(self.hostnames)",
-        holds=lambda self: ("replicaRatio" in self) != ("hostnames" in self),
+        cel="(has(self.replicaRatio) || has(self.routeRef)) != has(self.hostnames)",
+        holds=lambda self: ("replicaRatio" in self or "routeRef" in self) != ("hostnames" in self),
         message=(
-            "a gateway answers for host names, and with replicaRatio there is none, but the Service of the model's "
-            "name: set hostnames, or replicaRatio, and not both"
+            "host names belong to a route that is made for a gateway; with routeRef they are written in your own route, "
+            "and with replicaRatio there is only the Service of the model's name: set hostnames, or one of these, and not "
+            "both"
+        ),
+    ),
+    Rule(
+        name="stickiness-needs-rules",
+        at="spec.traffic",
+        blame=".stickiness",
+        cel="!has(self.routeRef) || !has(self.stickiness)",
+        holds=lambda self: "routeRef" not in self or "stickiness" not in self,
+        message=(
+            "stickiness needs rules of its own, and routeRef adds no rule to a route that is not ours: remove "
+            "stickiness, or have a route made with hostnames"
+        ),
+    ),
+    Rule(
+        name="header-needs-a-rule",
+        at="spec.traffic",
+        blame=".preview.header",
+        cel="!has(self.routeRef) || !has(self.preview) || !has(self.preview.header)",
+        holds=lambda self: "routeRef" not in self or "header" not in self.get("preview", {}),
+        message=(
+            "a preview header needs a rule of its own, and routeRef adds no rule to a route that is not ours: remove "
+            "the header, and use the Service NAME-preview, or a rule of yours that leads to it"
         ),
     ),
     Rule(
@@ -369,7 +395,8 @@ RULES: tuple[Rule, ...] = (
         looks_back=True,
         cel=(
             "!oldSelf.hasValue() || "
-            "has(self.spec.traffic.replicaRatio) == has(oldSelf.value().spec.traffic.replicaRatio) || "
+            "(has(self.spec.traffic.replicaRatio) == has(oldSelf.value().spec.traffic.replicaRatio) && "
+            "has(self.spec.traffic.routeRef) == has(oldSelf.value().spec.traffic.routeRef)) || "
             "!has(self.status) || !(has(self.status.rollout) || has(self.status.probation))"
         ),
         holds=lambda _self: True,

@@ -122,6 +122,15 @@ class GatewayAPI(Model):
     """The Gateways to attach the route to."""
 
 
+class RouteRef(Model):
+    """A rule of an HTTPRoute that somebody else owns. Its backends are steered, everything else in it is left alone."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The HTTPRoute's name, in this resource's namespace."""
+    rule: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The `name` of the rule in it."""
+
+
 HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 
 
@@ -134,6 +143,8 @@ class RouterKind(StrEnum):
 
     GATEWAY_API = "GatewayAPI"
     """An HTTPRoute of ours."""
+    ROUTE_REF = "RouteRef"
+    """One rule of a team's own HTTPRoute."""
     REPLICA_RATIO = "ReplicaRatio"
     """One Service and the numbers of pods behind it."""
 
@@ -177,9 +188,11 @@ class Traffic(Model):
     """Where requests come in."""
 
     hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=ONCE_EACH)] | None = None
-    """The host names under which clients reach the model through a gateway."""
+    """The host names under which clients reach the model through a route that is made."""
     gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
     """Gateways to attach to. With no router named, it is the installation's default Gateway."""
+    route_ref: RouteRef | None = None
+    """A rule of a route of your own, through which requests come; no route is made then."""
     replica_ratio: ReplicaRatio | None = None
     """No gateway: clients use the Service NAME inside the cluster, and pods are weights."""
     drain: Duration = timedelta(seconds=30)
@@ -192,6 +205,8 @@ class Traffic(Model):
     @property
     def router(self) -> RouterKind:
         """The router that is asked for."""
+        if self.route_ref is not None:
+            return RouterKind.ROUTE_REF
         return RouterKind.GATEWAY_API if self.replica_ratio is None else RouterKind.REPLICA_RATIO
 
 

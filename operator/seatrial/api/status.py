@@ -130,6 +130,40 @@ class Mirror(Model):
     """Some copies go to a comparer too."""
 
 
+class Reset(Model):
+    """Somebody else wrote the rule that we steer."""
+
+    manager: Short
+    """Who, as the API server knows the writer: a field manager."""
+    generation: int
+    """The route's generation, so that one write is counted once."""
+    at: Time
+    """When we saw it."""
+
+
+class Borrowed(Model):
+    """A rule of a route that is not ours, while its backends are."""
+
+    route: Short
+    """The HTTPRoute's name."""
+    rule: Short
+    """The rule's name."""
+    original: Annotated[str, StringConstraints(max_length=16384)]
+    """Its `backendRefs` as its owner wrote them last, as JSON; empty where there were none. They are put back."""
+    index: Annotated[int, Field(ge=0, le=64)] | None = None
+    """Position of the rule as the proxies are known to have it: gateways name what they count by it."""
+    ahead: Annotated[int, Field(ge=0, le=64)] | None = None
+    """Filters of its owner before our copies, which are counted by that."""
+    resets: Annotated[list[Reset], Field(max_length=4)] = []
+    """Who reset the rule lately, the latest last."""
+    contested: Sentence = ""
+    """Somebody keeps resetting the rule, and it is left to them: who, and what to do."""
+    returning_since: Time | None = None
+    """Since when the rule goes back to its owner."""
+    returned: Accepted | None = None
+    """Since when the gateway has accepted the route with its owner's rule in it."""
+
+
 class Sticky(Model):
     """Users who are kept with one revision. While there is no trial, nobody is."""
 
@@ -164,6 +198,8 @@ class TrafficStatus(Model):
     """Since when a change of the route waits for its confirmation."""
     idle_since: Time | None = None
     """Since when the backend without traffic is confirmed at 0; its drain counts from here."""
+    borrowed: Borrowed | None = None
+    """The rule of a team's own route, where requests come in through one."""
 
 
 class Tally(Model):

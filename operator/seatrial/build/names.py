@@ -29,6 +29,8 @@ FREEZE_CLUSTER = f"{GROUP}/freeze-cluster"
 """Annotation on the Namespace that the operator runs in: the same for all namespaces."""
 PORT = f"{GROUP}/port"
 """Annotation on a revision's Deployment: the port that answers inference requests."""
+FINALIZER = f"{GROUP}/route"
+"""On a ModelDeployment that steers a rule of a team's own route: it goes when the rule is back with its owner."""
 PREVIEW = "preview"
 """Stands for a revision in the name of the preview Service."""
 SERVICE_NAME_MAX = 63
@@ -56,6 +58,11 @@ def is_comparer(model: str, name: str) -> bool:
     """Whether a child of a model is one of its comparers: a model may itself be called `compare-…`."""
     found = re.match("compare-([0-9a-f]{10})-", name)
     return found is not None and name == comparer_name(model, found[1])
+
+
+def is_backend(model: str, name: str) -> bool:
+    """Whether a Service is one of those that routes of a model name: a revision's, or a comparer's."""
+    return re.fullmatch(f"{re.escape(model)}-[0-9a-f]{{10}}", name) is not None or is_comparer(model, name)
 
 
 def comparer_selector(model: str, revision: str) -> dict[str, str]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from seatrial.api.spec import ParentRef, Stickiness
+from seatrial.api.spec import ParentRef, RouteRef, Stickiness
 from seatrial.build.names import RESPONSE_HEADER, child_name, comparer_name, labels
+from seatrial.build.rule import Splice
 
 COMPARED = 5
 """Percent of live requests that a comparer may choose from."""
@@ -108,6 +109,17 @@ def http_route(
             "rules": rules,
         },
     }
+
+
+def splice(model: str, ref: RouteRef, *, slots: tuple[Slot, Slot], copies: Copies | None = None) -> Splice:
+    """The same for one rule of a route that is not ours."""
+    mirrors = [] if copies is None else copies.targets(model)
+    return Splice(
+        ref.name,
+        ref.rule,
+        backends=tuple(_backend(model, None, slot) for slot in slots),
+        copies=tuple(_mirror(name, percent) for name, percent in mirrors),
+    )
 
 
 def _match(*headers: dict[str, str]) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def target(r: Reading, action: Action, word: str = "") -> str:
     """
     if r.suspended:
         raise _no(r, word or action, "spec.suspend is set, and nothing is carried out while it is")
+    if action is Action.RETRY and r.contested:
+        return r.candidate or r.stable
     if action is Action.RETRY:
         if not r.rejected:
             raise _no(r, word or action, f"no revision was sent back: {headline(r)}")
@@ -171,7 +173,7 @@ def done(action: Action, r: Reading) -> str:
         return f"the checks are skipped, all traffic moves to {revision} once its pods are ready: {headline(r)}"
     if action is Action.ABORT and (r.back_reason == "Aborted" or (r.phase in ("RolledBack", "Failed") and r.rejected)):
         return f"aborted: {headline(r)}"
-    if action is Action.RETRY and not r.rejected:
+    if action is Action.RETRY and not (r.rejected or r.contested):
         return f"tried again: {headline(r)}"
     return ""
 

@@ -128,6 +128,8 @@ class Reading:
         self.suspended = self._spec.get("suspend") is True
         self.owner = raw.text(raw.mapping(self._spec, "model"), "owner")
 
+        borrowed = raw.mapping(raw.mapping(self._status, "traffic"), "borrowed")
+        self.contested = raw.text(borrowed, "contested")
         rejected = raw.mapping(self._status, "rejected")
         self.rejected = raw.text(rejected, "revision")
         self.rejected_why = raw.text(rejected, "message")

@@ -15,8 +15,9 @@ from typing import Any
 
 from seatrial.api.status import Written
 from seatrial.build.fingerprint import fingerprint
-from seatrial.build.names import owner_reference
+from seatrial.build.names import is_backend, owner_reference
 from seatrial.build.overlay import owned, replacement
+from seatrial.build.rule import Splice, find, patch, stands
 from seatrial.cluster.client import Client
 from seatrial.cluster.errors import (
     AlreadyExists,
@@ -26,10 +27,11 @@ from seatrial.cluster.errors import (
     QuotaExceeded,
     Refused,
 )
-from seatrial.cluster.kinds import BY_KIND, DEPLOYMENT
+from seatrial.cluster.kinds import BY_KIND, DEPLOYMENT, HTTP_ROUTE
 from seatrial.cluster.ledger import Ledger, Page
 from seatrial.cluster.observe import View
 from seatrial.cluster.parse import is_ours
+from seatrial.core.borrowed import ref_of
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome, FailureKind
 from seatrial.core.state import Manifest, Plan, Ref
 
@@ -78,6 +80,15 @@ class Applier:
                 failure = ApplyFailure(ref, _kind(error), error.said)
                 logger.warning("could not write %s: %s", ref, error, extra=_about(view))
                 state.failures.append(failure)
+        if plan.splice is not None:
+            try:
+                await self._splice(state, plan.splice)
+            except ApiError as error:
+                if isinstance(error, Conflict):
+                    raise
+                rule = ref_of(view.observed.name)
+                logger.warning("could not write %s: %s", rule, error, extra=_about(view))
+                state.failures.append(ApplyFailure(rule, _kind(error), error.said))
         if not state.failures:
             for ref in plan.prune:
                 await self._prune(state, ref)
@@ -89,6 +100,8 @@ class Applier:
     def settled(self, view: View, plan: Plan) -> ApplyOutcome | None:
         """The outcome where everything is as the plan wants it already; None where something is to be written."""
         if view.drifted or any(ref in view.objects for ref in plan.prune):
+            return None
+        if plan.hold not in (None, view.observed.held) or not _spliced(view, plan.splice):
             return None
         owner = owner_reference(view.observed.name, view.observed.uid)
         for manifest in plan.apply:
@@ -190,6 +203,46 @@ class Applier:
         if repair:
             state.repaired.append(ref)
 
+    async def _splice(self, state: _Round, splice: Splice) -> None:
+        """Write one rule of a route that is not ours, over the version that was looked at, and nothing beside it."""
+        view, ref = state.view, ref_of(state.view.observed.name)
+        team, model = view.team, view.observed.name
+        if team is None or _spliced(view, splice):
+            return
+        if reason := next((name for name in splice.services if _is_missing(state, name)), ""):
+            state.failures.append(
+                ApplyFailure(ref, "error", f"Service/{reason} does not exist: {ref} does not name it")
+            )
+            return
+        repair = ref in view.observed.edited
+        operations = patch(model, team, splice)
+        try:
+            answer = await self._patched(view, splice, operations) if operations else team
+        except Refused:
+            # A test that fails is answered as an invalid request. Gateways write the route's status all the time.
+            now = await self._client.find(HTTP_ROUTE, view.observed.namespace, splice.route)
+            if now is None or now["metadata"]["uid"] != team["metadata"]["uid"]:
+                raise Conflict(f"HTTPRoute {splice.route} was replaced since we looked") from None
+            if now["metadata"]["resourceVersion"] == team["metadata"]["resourceVersion"]:
+                raise
+            if now["metadata"].get("generation") != team["metadata"].get("generation"):
+                raise Conflict(f"HTTPRoute {splice.route} was changed since we looked") from None
+            answer = await self._patched(view, splice, patch(model, now, splice))
+        index = find(answer, splice.rule)
+        if index is None:
+            raise Conflict(f"HTTPRoute {splice.route} was changed as we wrote it")
+        live, before = stands(model, answer["spec"]["rules"][index]), state.written.get(str(ref))
+        state.written[str(ref)] = Written(ref=str(ref), intent=splice.intent, live=live)
+        repair = repair and bool(operations)
+        state.page.note(str(ref), splice.intent, live, self._clock(), repair=repair, before=before)
+        state.changed = state.changed or bool(operations)
+        if repair:
+            state.repaired.append(ref)
+        logger.info("%s %s", "put back" if repair else "wrote", ref, extra=_about(view))
+
+    async def _patched(self, view: View, splice: Splice, operations: list[Manifest]) -> Manifest:
+        return await self._client.patch_json(HTTP_ROUTE, view.observed.namespace, splice.route, operations)
+
     async def _prune(self, state: _Round, ref: Ref) -> None:
         live = state.objects.get(ref)
         if live is not None and "deletionTimestamp" not in live["metadata"]:
@@ -210,6 +263,22 @@ class Applier:
         state.objects.pop(ref, None)
         state.written.pop(str(ref), None)
         state.page.forget(str(ref))
+
+
+def _spliced(view: View, splice: Splice | None) -> bool:
+    """Whether a rule is as our last write of the same intent left it."""
+    if splice is None or view.team is None:
+        return True
+    index, entry = find(view.team, splice.rule), view.written.get(str(ref_of(view.observed.name)))
+    if index is None:
+        return True
+    live = stands(view.observed.name, view.team["spec"]["rules"][index])
+    return entry is not None and (entry.intent, entry.live) == (splice.intent, live)
+
+
+def _is_missing(state: _Round, service: str) -> bool:
+    """Whether a Service of ours is not there yet; those of others are theirs to have."""
+    return is_backend(state.view.observed.name, service) and Ref("Service", service) not in state.objects
 
 
 def _as_stored(wanted: Manifest, ref: Ref, live: Manifest) -> Manifest:
@@ -256,6 +325,8 @@ def _remembered(state: _Round, plan: Plan) -> tuple[Written, ...]:
     """The entries of what exists, those of the plan first where there is not room for all."""
     planned = {f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in plan.apply}
     exist = {str(ref) for ref in state.objects}
+    if plan.status.traffic.borrowed is not None:
+        exist.add(str(ref_of(state.view.observed.name)))
     entries = [entry for ref, entry in state.written.items() if ref in exist]
     entries.sort(key=lambda entry: (entry.ref not in planned, entry.ref))
     return tuple(sorted(entries[:MAX_WRITTEN], key=lambda entry: entry.ref))

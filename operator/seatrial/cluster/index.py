@@ -1,5 +1,5 @@
-"""All ModelDeployments we watch, as far as passes over others or over many need to know: host names, Gateways, turns,
-and who is on trial.
+"""All ModelDeployments we watch, as far as passes over others or over many need to know: host names, rules, Gateways,
+turns, and who is on trial.
 
 Kept from the watch, so that a pass needs no LIST to see who else claims its host name.
 """
@@ -29,6 +29,8 @@ class Claim:
     hostnames: frozenset[str]
     parents: frozenset[tuple[str, str, str]]
     """Namespace, name and section (empty: all) of the Gateways."""
+    rule: tuple[str, str, str] | None = None
+    """Namespace, name and rule of a team's own route."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class Index:
     on_trial: set[Key] = field(default_factory=set)
     _by_hostname: dict[str, set[Key]] = field(default_factory=dict)
     _by_gateway: dict[Parent, set[Key]] = field(default_factory=dict)
+    _by_route: dict[tuple[str, str], set[Key]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.installation)
@@ -63,6 +66,8 @@ class Index:
             self._by_hostname.setdefault(hostname, set()).add(key)
         for namespace, name, _ in claim.parents:
             self._by_gateway.setdefault((namespace, name), set()).add(key)
+        if claim.rule is not None:
+            self._by_route.setdefault(claim.rule[:2], set()).add(key)
         return (touched | self._sharing(claim) | waiting) - {key}
 
     def drop(self, key: Key) -> set[Key]:
@@ -78,14 +83,30 @@ class Index:
             _discard(self._by_hostname, hostname, key)
         for namespace, name, _ in claim.parents:
             _discard(self._by_gateway, (namespace, name), key)
+        if claim.rule is not None:
+            _discard(self._by_route, claim.rule[:2], key)
         return self._sharing(claim) - {key}
 
     def attached(self, gateway: Parent) -> set[Key]:
         """The resources that attach to a Gateway."""
         return set(self._by_gateway.get(gateway, ()))
 
+    def routed(self, route: tuple[str, str]) -> set[Key]:
+        """The resources that steer a rule of a team's own route (namespace and name)."""
+        return set(self._by_route.get(route, ()))
+
     def conflict(self, key: Key, mine: Claim) -> str:
-        """A sentence about an older resource that owns one of these host names, or empty."""
+        """A sentence about an older resource that owns one of these host names, or the rule, or empty."""
+        for other in sorted(self.routed(mine.rule[:2])) if mine.rule is not None else ():
+            claim = self.claims[other]
+            if claim.rule is None or claim.rule != mine.rule or other == key:
+                continue
+            if (claim.created, other) < (mine.created, key):
+                _, route, rule = claim.rule
+                return (
+                    f"rule {rule} of HTTPRoute {route} belongs to ModelDeployment "
+                    f"{other[0]}/{other[1]}, which is older: name another rule, or delete that one"
+                )
         for hostname in sorted(mine.hostnames):
             for other in sorted(self._by_hostname.get(hostname, ())):
                 claim = self.claims[other]
@@ -108,7 +129,8 @@ class Index:
         )
 
     def _sharing(self, claim: Claim) -> set[Key]:
-        return {key for hostname in claim.hostnames for key in self._by_hostname.get(hostname, ())}
+        sharing = {key for hostname in claim.hostnames for key in self._by_hostname.get(hostname, ())}
+        return sharing if claim.rule is None else sharing | self.routed(claim.rule[:2])
 
 
 def _discard(index: dict[Any, set[Key]], at: object, key: Key) -> None:
@@ -121,10 +143,12 @@ def _discard(index: dict[Any, set[Key]], at: object, key: Key) -> None:
 
 def _claims(
     spec: Mapping[str, Any], namespace: str, installation: Installation
-) -> tuple[frozenset[str], frozenset[tuple[str, str, str]]]:
+) -> tuple[frozenset[str], frozenset[tuple[str, str, str]], tuple[str, str, str] | None]:
     traffic = spec.get("traffic") if isinstance(spec, dict) else None
     if not isinstance(traffic, dict):
-        return frozenset(), frozenset()
+        return frozenset(), frozenset(), None
+    if ref := traffic.get("routeRef"):
+        return frozenset(), frozenset(), (namespace, str(ref.get("name")), str(ref.get("rule")))
     refs = (traffic.get("gatewayAPI") or {}).get("parentRefs") or []
     parents = {
         (str(ref.get("namespace") or namespace), str(ref.get("name")), str(ref.get("sectionName") or ""))
@@ -132,7 +156,7 @@ def _claims(
     }
     if not refs and installation.gateway is not None:
         parents = {(*installation.gateway, "")}
-    return frozenset(str(name) for name in traffic.get("hostnames") or ()), frozenset(parents)
+    return frozenset(str(name) for name in traffic.get("hostnames") or ()), frozenset(parents), None
 
 
 def _overlap(one: Iterable[tuple[str, str, str]], other: Iterable[tuple[str, str, str]]) -> bool:

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seatrial.api.spec import ModelDeploymentSpec, RouterKind
+from seatrial.api.spec import ModelDeploymentSpec, RouteRef, RouterKind
 from seatrial.api.status import Status, Written
 from seatrial.build.fingerprint import fingerprint
-from seatrial.build.names import COMMANDS, MODEL_LABEL, SPEC_BY, child_name, owner_reference
+from seatrial.build.names import COMMANDS, FINALIZER, MODEL_LABEL, SPEC_BY, child_name, owner_reference
 from seatrial.build.overlay import owned, replacement
 from seatrial.build.revision import revision
+from seatrial.build.rule import stands
 from seatrial.cluster.client import Client
 from seatrial.cluster.errors import ApiError, NotFound
 from seatrial.cluster.index import Index, Key
@@ -46,8 +47,10 @@ from seatrial.cluster.parse import (
     time_of,
 )
 from seatrial.cluster.together import together
+from seatrial.core.borrowed import in_force, ref_of
 from seatrial.core.routers import ROUTERS, Sight
-from seatrial.core.state import GatewayClass, Installation, Manifest, Observed, Record, Ref, Route
+from seatrial.core.routers.team_route import parse_team_route
+from seatrial.core.state import GatewayClass, Installation, Manifest, Observed, Record, Ref, Route, Rule
 
 SERVICE_NAME = "kubernetes.io/service-name"
 """Label of an EndpointSlice: the Service whose endpoints it holds."""
@@ -89,6 +92,8 @@ class View:
     """Every object of ours that exists, as stored."""
     written: Mapping[str, Written] = field(default_factory=dict)
     """Our last writes, by ref."""
+    team: Manifest | None = None
+    """The team's own route that requests come through, as stored."""
     drifted: frozenset[Ref] = frozenset()
     """Objects that differ from what our write came back as, through admission or new defaults alone."""
 
@@ -169,11 +174,22 @@ class Observer:
 
         records = _records(objects)
         edited, drifted = await self._edits(name, uid, objects, written, records)
+        route, rule, route_problem, team = None, None, "", None
+        if (through := in_force(spec, status)) is not None:
+            team = await self._client.find(HTTP_ROUTE, namespace, through.name)
+            route, rule, route_problem = _team_route(name, through, team)
+            edited += _rule_edited(name, rule, team, written)
+        elif spec is not None:
+            route = await self._route(name, namespace, objects, spec, status)
         pods = raw.children.get(POD, ())
         parsed = [parse_workload(name, obj, pods) for ref, obj in objects.items() if ref.kind == "Deployment"]
         workloads = {found.revision: found for found in parsed if found is not None}
         attached = await self._gateways(
-            spec, namespace, HTTP_ROUTE in raw.children, {} if gateways is None else gateways
+            spec,
+            namespace,
+            HTTP_ROUTE in raw.children,
+            {} if gateways is None else gateways,
+            route if through is not None else None,
         )
         comes = status.stable is not None and revision(raw_spec) != status.stable
         observed = Observed(
@@ -199,17 +215,21 @@ class Observer:
             },
             populated=populated(pods),
             budgets=frozenset(ref.name for ref in objects if ref.kind == "PodDisruptionBudget"),
-            route=await self._route(name, namespace, objects, spec, status) if spec is not None else None,
+            route=route,
+            rule=rule,
+            route_problem=route_problem,
+            held=FINALIZER in (metadata.get("finalizers") or ()),
             foreign=tuple(ref for ref in needed if ref in strangers),
             edited=edited,
             rewritten=_rewritten(page, objects),
             conflict=self._index.conflict((namespace, name), self._index.claim_of(resource)),
             turn=self._index.turns.wait((namespace, name)),
             freeze=self._index.freezes.of(namespace),
-            gateway_problem=next((gateway.problem for gateway in attached if gateway.problem), ""),
+            # What the Gateways of a team's own route have to say is in its status.
+            gateway_problem=next((gateway.problem for gateway in attached if gateway.problem and through is None), ""),
             gateway_classes=await self._classes(attached) if comes and spec is not None and _shadows(spec) else (),
         )
-        return View(observed, resource, objects, written, drifted)
+        return View(observed, resource, objects, written, team, drifted)
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -242,14 +262,22 @@ class Observer:
         return router.read(Sight(name, objects, status.traffic.slots, endpoints))
 
     async def _gateways(
-        self, spec: ModelDeploymentSpec | None, namespace: str, served: bool, known: dict[Parent, Gateway]
+        self,
+        spec: ModelDeploymentSpec | None,
+        namespace: str,
+        served: bool,
+        known: dict[Parent, Gateway],
+        team: Route | None,
     ) -> list[Gateway]:
-        if spec is None or spec.traffic.router is not RouterKind.GATEWAY_API:
+        if spec is None or spec.traffic.router is RouterKind.REPLICA_RATIO:
             return []
         if not served:
             return [Gateway(NO_GATEWAY_API)]
-        parents = parents_of(spec, namespace, self._installation)
-        if not parents:
+        if team is not None:
+            parents = tuple(dict.fromkeys((ref.namespace or namespace, ref.name) for ref in team.parents))
+        else:
+            parents = parents_of(spec, namespace, self._installation)
+        if not parents and spec.traffic.route_ref is None:
             return [Gateway(NO_GATEWAY)]
         unknown = [parent for parent in parents if parent not in known]
         answers = await together(*(self._ask_gateway(parent) for parent in unknown))
@@ -320,6 +348,24 @@ class Observer:
         return fingerprint(answer) == fingerprint(live)
 
 
+def _team_route(model: str, ref: RouteRef, found: Manifest | None) -> tuple[Route | None, Rule | None, str]:
+    if found is None:
+        missing = f"HTTPRoute {ref.name} does not exist in this namespace: create it, or name another"
+        return None, None, f"{missing} in spec.traffic.routeRef.name"
+    return parse_team_route(model, found, ref.rule)
+
+
+def _rule_edited(
+    model: str, rule: Rule | None, team: Manifest | None, written: Mapping[str, Written]
+) -> tuple[Ref, ...]:
+    """The rule, where it is not as our last write left it."""
+    this = ref_of(model)
+    entry = written.get(str(this))
+    if entry is None or rule is None or team is None:
+        return ()
+    return () if entry.live == stands(model, team["spec"]["rules"][rule.index]) else (this,)
+
+
 def _sort(children: Mapping[Kind, tuple[Manifest, ...]], uid: str) -> tuple[dict[Ref, Manifest], dict[Ref, Manifest]]:
     """(Ours, somebody else's under our label), pods left out."""
     objects: dict[Ref, Manifest] = {}
@@ -335,7 +381,8 @@ def _needed(name: str, raw_spec: Mapping[str, object], spec: ModelDeploymentSpec
     """Every name that this resource cannot do without."""
     if spec is None:
         return (Ref("Service", name),)
-    always = tuple(dict.fromkeys((Ref("Service", name), ROUTERS[spec.traffic.router].holder(name))))
+    holders = (Ref("Service", name), ROUTERS[spec.traffic.router].holder(name))
+    always = tuple(ref for ref in dict.fromkeys(holders) if ref.kind in BY_KIND)  # a rule's name is taken by nobody
     child = child_name(name, revision(raw_spec))
     return (
         *always,

@@ -35,8 +35,8 @@ def _rights(group: str, resource: str, verbs: str, scope: Scope = "models") -> t
 
 
 RIGHTS: tuple[Right, ...] = (
-    # The resource itself: its spec is never written.
-    *_rights(GROUP, PLURAL, "get list watch"),
+    # The resource itself: its spec is never written; the finalizer is, where a team's own route is steered.
+    *_rights(GROUP, PLURAL, "get list watch patch"),
     *_rights(GROUP, f"{PLURAL}/status", "patch"),
     # blockOwnerDeletion in our ownerReferences, where OwnerReferencesPermissionEnforcement is on.
     *_rights(GROUP, f"{PLURAL}/finalizers", "update"),
@@ -45,7 +45,7 @@ RIGHTS: tuple[Right, ...] = (
     *_rights("apps", "controllerrevisions", "get list watch create update delete"),
     *_rights("", "services", "get list watch create update delete"),
     *_rights("policy", "poddisruptionbudgets", "get list watch create update delete"),
-    *_rights(GATEWAY_GROUP, "httproutes", "get list watch create update delete"),
+    *_rights(GATEWAY_GROUP, "httproutes", "get list watch create update patch delete"),
     # What it only looks at.
     *_rights("", "pods", "list watch"),
     *_rights("", "configmaps", "get"),

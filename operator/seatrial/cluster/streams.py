@@ -23,6 +23,7 @@ from seatrial.cluster.freezes import Freezes, said_of
 from seatrial.cluster.index import Key
 from seatrial.cluster.kinds import (
     GATEWAY,
+    HTTP_ROUTE,
     NAMESPACE,
     POD,
     WRITTEN,
@@ -54,10 +55,12 @@ class Spec:
 
 
 CHILDREN = (
-    *(Spec(kind, f"{MANAGED_BY}={MANAGER}") for kind in WRITTEN),
+    *(Spec(kind, f"{MANAGED_BY}={MANAGER}") for kind in WRITTEN if kind is not HTTP_ROUTE),
     # Pods are made by others from our template; the label is what they have in common.
     Spec(POD, MODEL_LABEL),
 )
+ROUTES = Spec(HTTP_ROUTE)
+"""All of them: a rule of a team's own route may be one that a resource steers."""
 GATEWAYS = Spec(GATEWAY, metadata_only=False)
 NAMESPACES = Spec(NAMESPACE, without="nothing can be frozen by an annotation meanwhile")
 
@@ -196,6 +199,8 @@ class Stream:
         uid, version = str(item["metadata"]["uid"]), self.version_of(item)
         keys = frozenset(self.keys_of(item))
         before = self._seen.get(uid)
+        if before is None and not keys:
+            return  # nobody's
         if before is not None and before.version == version and before.keys == keys:
             return
         self._seen[uid] = _Seen(keys, version)
@@ -255,16 +260,21 @@ class Streams:
         namespaces: Iterable[str] | None,
         wake: Callable[[Key], None],
         attached: Callable[[Parent], Iterable[Key]],
+        routed: Callable[[tuple[str, str]], Iterable[Key]],
         gateway_namespaces: Iterable[str] | None,
         freezes: Freezes,
     ) -> None:
         def gateway_keys(item: Manifest) -> Iterable[Key]:
             return attached((item["metadata"]["namespace"], item["metadata"]["name"]))
 
+        def route_keys(item: Manifest) -> Iterable[Key]:
+            return {*owner_keys(item), *routed((item["metadata"]["namespace"], item["metadata"]["name"]))}
+
         where = [None] if namespaces is None else list(namespaces)
         gateways_where = [None] if gateway_namespaces is None else list(gateway_namespaces)
         self.all = [
             *(Stream(client, spec, namespace, owner_keys, wake) for spec in CHILDREN for namespace in where),
+            *(Stream(client, ROUTES, namespace, route_keys, wake) for namespace in where),
             *(
                 Stream(client, GATEWAYS, namespace, gateway_keys, wake, gateway_conditions)
                 for namespace in gateways_where

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from seatrial.api.spec import RouteRef
 from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
 from seatrial.build.disruption import disruption_budget
 from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_comparer
 from seatrial.build.record import record
+from seatrial.build.route import splice as spliced
+from seatrial.build.rule import Splice
 from seatrial.build.service import model_service, preview_service, revision_service
-from seatrial.core import capacity, probation, routers, sharing, voyage
+from seatrial.core import borrowed, capacity, probation, routers, sharing, voyage
 from seatrial.core.passing import Pass
 from seatrial.core.state import Manifest, Ref
-from seatrial.core.traffic import highest, parts
+from seatrial.core.traffic import as_backends, copies_of, highest, parts
 
 
 def rendered(p: Pass, revision: str) -> Manifest | None:
@@ -118,7 +121,9 @@ def objects(p: Pass, status: Status) -> tuple[Manifest, ...]:
         deployments.append(_comparer(p, status, compared))
         services.append(comparer_service(observed.name, observed.namespace, compared))
     budgets = [disruption_budget(observed.name, observed.namespace, revision) for revision in serving(status)]
-    out = [*records, *deployments, *services, *budgets, *router.objects(p, status)]
+    # A rule that goes back to its owner is waited for: until then there is one way in.
+    ways = [] if p.returning else router.objects(p, status)
+    out = [*records, *deployments, *services, *budgets, *ways]
     blocked = {str(ref) for ref in (*observed.foreign, *observed.rewritten)}
     return tuple(manifest for manifest in out if _key(manifest) not in blocked)
 
@@ -148,6 +153,20 @@ def _sized(deployment: Manifest, replicas: int) -> Manifest:
 
 def _key(manifest: Manifest) -> str:
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+def splice(p: Pass, status: Status) -> Splice | None:
+    """The rule of a team's own route, as it shall be. Not before it is in status what stood there, and we are held."""
+    have, now = p.observed.status.traffic.borrowed, status.traffic.borrowed
+    if now is not None and now.returning_since is not None:
+        return borrowed.splice_back(p.observed, status)
+    slots = as_backends(status.traffic.slots, status.traffic.wanted, direct=p.installation.unsafe_traffic)
+    if have is None or now is None or slots is None or not p.observed.held:
+        return None
+    if now.contested or p.observed.conflict or p.observed.rule is None:
+        return None
+    copies = copies_of(status.traffic)
+    return spliced(p.observed.name, RouteRef(name=now.route, rule=now.rule), slots=slots, copies=copies)
 
 
 def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:

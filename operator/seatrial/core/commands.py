@@ -41,7 +41,7 @@ class Action(StrEnum):
     ABORT = "abort"
     """Send the candidate back."""
     RETRY = "retry"
-    """Try a revision again that was sent back."""
+    """Try a revision again that was sent back, or write a rule again that was contested."""
     SKIP_CHECKS = "skip-checks"
     """Accept the candidate unjudged: all traffic, as soon as its pods are ready. Only with a reason."""
 

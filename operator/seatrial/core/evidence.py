@@ -48,7 +48,7 @@ def due(p: Pass, rollout: Rollout) -> bool:
     """Whether it is time for a look: an interval has passed, or the step's least time just ended."""
     if rollout.looked_at is None or not rollout.exposed or rollout.back is not None:
         return False
-    if rollout.skipped_checks is not None:
+    if rollout.skipped_checks is not None or p.moved:
         return False
     if p.now >= rollout.looked_at + p.spec.analysis.interval:
         return True
@@ -71,6 +71,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         name=p.observed.name,
         stable=None if status.stable is None else _arm(p, status, status.stable),
         candidate=_arm(p, status, revision),
+        place=_place(p, status),
         runtime=p.spec.runtime or Runtime.CUSTOM,
         model_name=p.spec.model.name if p.spec.model else None,
         weight=weight_of(status.traffic, revision, confirmed=True) / parts(1) or _copied(status),
@@ -99,6 +100,13 @@ def _arm(p: Pass, status: Status, revision: str) -> checks.Arm:
     mirror = status.traffic.mirror
     copied = mirror is not None and mirror.revision == revision
     return checks.Arm(revision=revision, slot=slot, copied=copied, pods=pods)
+
+
+def _place(p: Pass, status: Status) -> checks.Place:
+    have = status.traffic.borrowed
+    if have is None:
+        return checks.Place(p.observed.name)
+    return checks.Place(have.route, rule=have.index or 0, ahead=have.ahead or 0)
 
 
 def _copied(status: Status) -> float:
@@ -257,9 +265,15 @@ def _wake_for_next(p: Pass, rollout: Rollout) -> None:
 def void(p: Pass, status: Status, why: str) -> Status:
     """The evidence no longer speaks of what runs: weight kept, clock and counts start again."""
     rollout = status.rollout
+    if rollout is None and status.probation is not None:
+        p.note(f"evidence of the probation is void: {why}")
+        return status.model_copy(update={"checks": _emptied(p, status)})
     if rollout is None or rollout.back is not None:
         return status
     p.note(f"evidence of revision {rollout.revision} is void: {why}")
     restarted = clock.restart(rollout, p.now if rollout.confirmed_at is not None else None)
-    emptied = [checks.restart(check, trial=True).model_copy(update={"through": p.now}) for check in status.checks]
-    return status.model_copy(update={"rollout": restarted, "checks": emptied})
+    return status.model_copy(update={"rollout": restarted, "checks": _emptied(p, status)})
+
+
+def _emptied(p: Pass, status: Status) -> list[CheckStatus]:
+    return [checks.restart(check, trial=True).model_copy(update={"through": p.now}) for check in status.checks]

@@ -38,6 +38,10 @@ class Pass:
     installation: Installation
     settled: bool = False
     """The proxies are known to have the weights written last."""
+    moved: bool = False
+    """The gateway is about to count under other names: nothing is counted now."""
+    returning: bool = False
+    """A team's own rule goes back to it, and nothing new begins."""
     looked: bool = False
     """This pass read the evidence."""
     blocked: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from seatrial.api.status import BackReason, Outcome, OverlayKind, Paused, SkippedChecks, Status
 from seatrial.build.names import COMMANDS
 from seatrial.build.revision import digest
-from seatrial.core import authority, probation, trial, voyage
+from seatrial.core import authority, borrowed, probation, trial, voyage
 from seatrial.core.commands import Action, Command, parse, problems
 from seatrial.core.passing import Pass
 
@@ -113,6 +113,8 @@ def _abort(p: Pass, status: Status, command: Command) -> Status:
 
 
 def _retry(p: Pass, status: Status, command: Command) -> Status:
+    if (settled := borrowed.settle(p, status, command.by)) is not None:
+        return settled
     if status.rejected is None:
         raise RefusedError("no revision was sent back")
     if status.rejected.revision != command.revision:

@@ -27,6 +27,7 @@ from seatrial.build.runtimes import port_of
 from seatrial.core import (
     assemble,
     authority,
+    borrowed,
     capacity,
     clock,
     evidence,
@@ -95,11 +96,11 @@ def ask(observed: Observed, now: datetime, installation: Installation) -> Questi
 
 def plan(observed: Observed, answers: Answers, now: datetime, installation: Installation) -> Plan:
     """Decide. Same inputs, same plan."""
+    if observed.deleting:
+        return borrowed.depart(observed, now, installation)
     p = _begin_pass(observed, answers, now, installation)
     if p is None:
         return _invalid(observed, observed.invalid, now)
-    if observed.deleting:
-        return Plan(apply=(), prune=(), status=observed.status)
     if moved := routers.moved(p):
         return _invalid(observed, moved, now)
     status = observed.status
@@ -116,6 +117,8 @@ def plan(observed: Observed, answers: Answers, now: datetime, installation: Inst
         events=tuple(p.events),
         notes=tuple(p.notes),
         wake_in=min(p.wakes, default=None),
+        splice=assemble.splice(p, status),
+        hold=status.traffic.borrowed is not None,
     )
 
 
@@ -175,6 +178,9 @@ def know_traffic(p: Pass, status: Status) -> Status:
 def notice_edits(p: Pass, status: Status) -> Status:
     """Hand edits are put back; an edited template of the candidate voids what was learnt from it."""
     for ref in p.observed.edited:
+        if ref.kind == "HTTPRouteRule":
+            status = borrowed.reset(p, status)
+            continue
         p.event("Repaired", f"{ref} was changed by hand or by another controller: put back", "Warning")
         if status.rollout is not None and ref == Ref(
             "Deployment", child_name(p.observed.name, status.rollout.revision)
@@ -206,6 +212,7 @@ def notice_obstacles(p: Pass, status: Status) -> Status:
         p.stalled(status, "NoImage", NO_IMAGE)
     if comes and (said := mirroring.lacking(p)):
         p.stalled(status, "CannotMirror", said)
+    status = borrowed.obstruct(p, status)
     if (obstacle := routers.of(p).obstacle(p, status)) is not None:
         p.stalled(status, obstacle.reason, obstacle.message)
     try:
@@ -243,9 +250,11 @@ def choose(p: Pass, status: Status) -> Status:
 BEFORE_ANSWERS: tuple[Rule, ...] = (
     recover,
     know_traffic,
+    borrowed.keep,
     notice_edits,
     notice_obstacles,
     people.obey,
+    borrowed.change_router,
     choose,
     probation.choose,
     authority.hold,
@@ -261,7 +270,7 @@ def _may_begin(p: Pass, status: Status) -> bool:
     """Whether a trial of the wanted revision could begin now."""
     if status.rollout is not None or p.wanted == status.stable or p.replicas == 0 or p.stall is not None:
         return False
-    if status.probation is not None or routers.shared(p, status):
+    if status.probation is not None or p.returning or routers.shared(p, status):
         return False
     return status.rejected is None
 
@@ -543,6 +552,8 @@ def _keep_users(p: Pass, status: Status) -> Status:
     traffic = status.traffic
     trial = status.probation.watch if status.probation is not None else status.rollout
     kept = sticky.follow(traffic, trial, asked=p.spec.traffic.stickiness is not None, settled=p.settled)
+    if traffic.borrowed is not None:
+        kept = None  # a team's rule is one rule
     if kept == traffic.sticky:
         return status
     if kept is not None and kept.drawn:

@@ -47,7 +47,10 @@ def _traffic(p: Pass, status: Status, known: set[str]) -> Status:
         slots = slots.model_copy(update=changes)
         traffic = traffic.model_copy(update={"slots": slots})
     if slots == Slots():
-        return status.model_copy(update={"traffic": _from_route(p.observed, known) or TrafficStatus()})
+        found = _from_route(p.observed, known) or TrafficStatus()
+        # What a team's rule held before we took it is written nowhere else.
+        found = found.model_copy(update={"borrowed": traffic.borrowed})
+        return status.model_copy(update={"traffic": found})
     total = traffic.wanted.a + traffic.wanted.b
     lost = any(getattr(slots, s) is None and getattr(traffic.wanted, s) > 0 for s in ("a", "b"))
     if total not in (0, PARTS) or lost:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from seatrial.api.spec import ModelDeploymentSpec
+from seatrial.api.spec import ModelDeploymentSpec, ParentRef
 from seatrial.api.status import Status
+from seatrial.build.rule import Splice
 
 Manifest = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -55,8 +56,9 @@ class Installation:
 class Ref:
     """An object of ours in the resource's namespace."""
 
-    kind: Literal["ControllerRevision", "Deployment", "Service", "PodDisruptionBudget", "HTTPRoute"]
+    kind: Literal["ControllerRevision", "Deployment", "Service", "PodDisruptionBudget", "HTTPRoute", "HTTPRouteRule"]
     name: str
+    """For a rule of a route that is not ours: the ModelDeployment's."""
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -158,6 +160,27 @@ class Route:
     """Backends of each rule after rule 0."""
     open: bool = False
     """Any pod of the model gets requests as soon as it is ready, whatever its revision."""
+    address: str = ""
+    """Host name, and path where there is one, under which clients reach it first."""
+    parents: tuple[ParentRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule of a team's own route that requests come through."""
+
+    index: int
+    """Its position in the route."""
+    ahead: int
+    """Filters of its owner; ours come after them."""
+    taken: bool
+    """Its backends are revisions of ours."""
+    original: str
+    """Its `backendRefs` as they are, as JSON."""
+    counted: bool
+    """Its backends have filters, so that a gateway counts each by its place, as it counts ours."""
+    manager: str
+    """Who wrote the route's rules last; empty where that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +228,13 @@ class Observed:
     budgets: frozenset[str] = frozenset()
     """Names of our PodDisruptionBudgets."""
     route: Route | None = None
+    """What requests come through: a route of ours, or the team's own."""
+    rule: Rule | None = None
+    """The rule in a team's own route."""
+    route_problem: str = ""
+    """Why there is no such rule: a sentence, or empty."""
+    held: bool = False
+    """Our finalizer is on the resource."""
     foreign: tuple[Ref, ...] = ()
     """Objects that bear a name we need and are not ours."""
     edited: tuple[Ref, ...] = ()
@@ -247,3 +277,7 @@ class Plan:
     """One sentence for each decision, with its numbers; for logs and transcripts."""
     wake_in: timedelta | None = None
     """When to look again if nothing happens before."""
+    splice: Splice | None = None
+    """A rule of a team's own route, as it shall be; written after all objects."""
+    hold: bool | None = None
+    """Whether our finalizer shall be on the resource; None leaves it as it is."""

@@ -39,7 +39,7 @@ def summarise(p: Pass, status: Status) -> Status:
             "weight": weight,
             "step": step,
             "kept": (probation.told(p, status) or sharing.told(p, status))[:1024],
-            "url": routers.of(p).url(p),
+            "url": routers.of(p).url(p) or status.url,
             "revisions": _revisions(p, status),
             "selector": _selector(p, live),
             "replicas": sum(w.present for r in live if (w := p.workload(r)) is not None),

@@ -79,7 +79,15 @@ class Operator:
         if self._namespaces is not None:
             default = [installation.gateway[0]] if installation.gateway is not None else []
             gateways = list(dict.fromkeys([*self._namespaces, *default]))
-        self.streams = Streams(client, self._namespaces, self.wake, self.index.attached, gateways, self.index.freezes)
+        self.streams = Streams(
+            client,
+            self._namespaces,
+            self.wake,
+            self.index.attached,
+            self.index.routed,
+            gateways,
+            self.index.freezes,
+        )
         self._waiting_for = "the list of ModelDeployments"
         self._seen: dict[Key, str] = {}
 

@@ -28,6 +28,7 @@ from seatrial.cluster.errors import (
     Refused,
 )
 from seatrial.cluster.events import Poster
+from seatrial.cluster.hold import hold
 from seatrial.cluster.index import Index, Key
 from seatrial.cluster.ledger import Ledger
 from seatrial.cluster.observe import Gateway, Observer, View
@@ -142,7 +143,7 @@ class Reconciler:
             return "gone", None
         self._index.put(view.resource)
         observed = view.observed
-        if observed.deleting:
+        if observed.deleting and not observed.held:
             # Everything of ours has its owner reference and follows it.
             self.preflight.forget(key)
             return "deleting", None
@@ -159,6 +160,7 @@ class Reconciler:
         status = after_apply(decided, outcome, now)
         self.expected[key] = digest(status.wire(), 16)
         stored = await store(self._client, view.resource, status)
+        held = await hold(self._client, view.resource, wanted=decided.hold)
         self._ledger.stored(key)
         self._telemetry.stored(key, observed.status, status)
         if decided.events:
@@ -167,7 +169,8 @@ class Reconciler:
         if any(failure.kind != "refused" for failure in outcome.failures):
             return "incomplete", None
         wake_in = decided.wake_in.total_seconds() if decided.wake_in is not None else None
-        return ("wrote" if outcome.changed or stored else "rest"), self._next(key, outcome.changed, wake_in)
+        changed = outcome.changed or held
+        return ("wrote" if changed or stored else "rest"), self._next(key, changed, wake_in)
 
     async def at_rest(self, resources: Sequence[Manifest]) -> dict[Key, float | None]:
         """Of resources of one namespace that were just listed, those at which nothing is to be done.

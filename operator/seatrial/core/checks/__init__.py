@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from seatrial.api.spec import Analysis, Check, Runtime
 from seatrial.api.status import CheckStatus, Outcome
 from seatrial.core.checks import agreement, query, share
-from seatrial.core.checks.base import Arm, Hold, Kind, Presets, Refusal, Situation
+from seatrial.core.checks.base import Arm, Hold, Kind, Place, Presets, Refusal, Situation
 from seatrial.core.checks.forecast import Stable, warning
 from seatrial.core.checks.gathering import pace_of
 from seatrial.core.checks.share import WINDOW
@@ -24,6 +24,7 @@ __all__ = [
     "Arm",
     "Hold",
     "Kind",
+    "Place",
     "Presets",
     "Refusal",
     "Runtime",

@@ -44,12 +44,23 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where the gateway counts live requests, which it names by positions."""
+
+    route: str
+    rule: int = 0
+    """Position of the rule in the route."""
+    ahead: int = 0
+    """Filters of the rule before the copies."""
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Where the trial is at this look."""
 
     namespace: str
     name: str
-    """The ModelDeployment's name; its route bears the same one."""
+    """The ModelDeployment's name."""
     stable: Arm | None
     candidate: Arm
     runtime: Runtime
@@ -76,6 +87,8 @@ class Situation:
     """Time between two looks."""
     scrape_interval: float | None = None
     """Seconds between scrapes, where they are known when the question is asked."""
+    place: Place | None = None
+    """Where the gateway counts; rule 0 of a route of the same name where left out."""
     vacant: timedelta | None = None
     """How long the candidate's slot had been without traffic when the candidate got it, at the least."""
     rules: int = 1

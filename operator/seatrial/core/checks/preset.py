@@ -1,7 +1,8 @@
 """What a model server or a gateway counts, as data: a preset is one YAML file in `metrics/presets/`.
 
-Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$rules` (a pattern of the numbers of
-the route's rules that carry live traffic, where there are several), `$slot` (0 or 1), `$model` and `$revision`.
+Placeholders in values: `$namespace`, `$pods` (a pattern of pod names), `$route`, `$rule` (the position of the rule
+with live traffic), `$rules` (a pattern of their positions, where there are several), `$slot` (0 or 1), `$copies` (the
+position of the copies among the filters of the rule), `$model` and `$revision`.
 """
 
 from __future__ import annotations

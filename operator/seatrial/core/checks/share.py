@@ -18,6 +18,7 @@ from seatrial.core.checks.base import (
     INGESTION,
     Arm,
     Hold,
+    Place,
     Presets,
     Refusal,
     Situation,
@@ -215,11 +216,14 @@ def _counted(check: Check, preset: Preset) -> Counted:
 
 def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm: Arm, situation: Situation) -> str:
     """A selector of several metrics at once. `only` leaves series alone that have no such label: the proof has none."""
+    place = situation.place or Place(situation.name)
     placeholders = {
         "$namespace": situation.namespace,
-        "$route": situation.name,
+        "$route": place.route,
+        "$rules": str(place.rule),
+        "$rule": str(place.rule),
+        "$copies": str(place.ahead),
         "$slot": "0" if arm.slot == "a" else "1",
-        "$rules": "0",
         "$model": situation.model_name or "",
         "$revision": arm.revision,
     }

@@ -7,6 +7,7 @@ and its rights in `cluster/permissions.py`.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from seatrial.api.spec import RouterKind
 from seatrial.api.status import Status
@@ -16,6 +17,7 @@ from seatrial.core.passing import Pass
 from seatrial.core.routers.base import Obstacle, Router, Sight
 from seatrial.core.routers.gateway_api import GatewayApi
 from seatrial.core.routers.replica_ratio import ReplicaRatio
+from seatrial.core.routers.team_route import TeamRoute
 from seatrial.core.state import Ref
 from seatrial.core.traffic import parts
 
@@ -33,7 +35,7 @@ __all__ = [
     "shared",
 ]
 
-ROUTERS: dict[RouterKind, Router] = {router.kind: router for router in (GatewayApi(), ReplicaRatio())}
+ROUTERS: dict[RouterKind, Router] = {router.kind: router for router in (GatewayApi(), TeamRoute(), ReplicaRatio())}
 
 
 def of(p: Pass) -> Router:
@@ -86,9 +88,16 @@ def shared(p: Pass, status: Status) -> bool:
 
 
 def leftovers(p: Pass, status: Status) -> list[Ref]:
-    """What other routers have left, once this one carries the requests."""
+    """What other routers have left, once this one carries the requests and nobody can wait for an answer of theirs."""
     written = {entry.ref for entry in status.written}
     held = (router.holder(p.observed.name) for router in ROUTERS.values())
-    mine = of(p).holder(p.observed.name)
-    # The Service NAME is an address inside the cluster whatever the router.
-    return [ref for ref in held if ref != mine and ref.kind != "Service" and str(ref) in written and p.settled]
+    mine, accepted = of(p).holder(p.observed.name), status.traffic.accepted
+    # The Service NAME is an address inside the cluster whatever the router; a rule is given back, not deleted.
+    left = [ref for ref in held if ref != mine and ref.kind == "HTTPRoute" and str(ref) in written]
+    if not left or not p.settled or accepted is None:
+        return []
+    wait = accepted.since + p.installation.dwell + p.spec.traffic.drain - p.now
+    if wait > timedelta(0):
+        p.wake(wait)
+        return []
+    return left

@@ -102,12 +102,12 @@ def parents(p: Pass) -> list[ParentRef]:
     return [ParentRef(name=name, namespace=namespace)]
 
 
-def parse_route(manifest: Manifest) -> Route:
-    """Our HTTPRoute with what its parents say of it."""
+def parse_route(manifest: Manifest, rule: int = 0) -> Route:
+    """An HTTPRoute with what its parents say of it, as far as one of its rules and those after it are concerned."""
     metadata, spec = manifest["metadata"], manifest.get("spec") or {}
     generation = int(metadata.get("generation") or 0)
     rules = spec.get("rules") or []
-    backends, *others = [_backends(rule) for rule in rules] or [()]
+    backends, *others = [_backends(each) for each in rules[rule:]] or [()]
     parents = spec.get("parentRefs") or []
     said = [
         _parent_says(parent, metadata["namespace"], (manifest.get("status") or {}).get("parents") or [], generation)
@@ -120,10 +120,14 @@ def parse_route(manifest: Manifest) -> Route:
         backends=backends,
         services=frozenset(_services(rules)),
         accepted=bool(said) and all(accepted for accepted, _, _ in said),
-        copies=tuple(_copies(rules[0])) if rules else (),
+        copies=tuple(copies_in(rules[rule])) if rule < len(rules) else (),
         resolved=all(resolved for _, resolved, _ in said),
         problem=refused or unresolved,
         others=tuple(others),
+        parents=tuple(
+            ParentRef(name=ref["name"], namespace=ref.get("namespace"), section_name=ref.get("sectionName"))
+            for ref in parents
+        ),
     )
 
 
@@ -131,7 +135,8 @@ def _backends(rule: Mapping[str, Any]) -> tuple[Backend, ...]:
     return tuple(Backend(str(ref.get("name")), int(ref.get("weight", 1))) for ref in rule.get("backendRefs") or ())
 
 
-def _copies(rule: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
+def copies_in(rule: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
+    """Service and percent of each mirror of a rule."""
     for entry in rule.get("filters") or ():
         if mirror := entry.get("requestMirror"):
             yield str((mirror.get("backendRef") or {}).get("name")), int(mirror.get("percent", 100))
