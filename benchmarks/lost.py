@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,11 +178,15 @@ def scaled(scene: Scene) -> None:
     model = scene.model
     for size in (4, 2):
         model.api.merge("ModelDeployment", model.namespace, model.name, {"spec": {"replicas": size}}, "scale")
-        model.until(f"{size} of stable", lambda _, n=size: len(model.pods(scene.first)) == n)
+        model.until(f"{size} of stable", partial(_has_pods, model, scene.first, size))
         model.until("all ready", lambda s: all(entry["ready"] == entry["replicas"] for entry in s["revisions"]))
         time.sleep(5)
     model.ask("abort")
     scene.back()
+
+
+def _has_pods(model: Model, revision: str, count: int, _: Object) -> bool:
+    return len(model.pods(revision)) == count
 
 
 def drained(scene: Scene) -> None:
@@ -245,7 +250,7 @@ def gateway(scene: Scene) -> None:
 @contextmanager
 def changed_gateway(model: Model) -> Iterator[None]:
     """One listener more, and other timeouts of all connections to models."""
-    timeouts = ("BackendTrafficPolicy", "gateways", "idle-connections", "/spec/timeout/http/connectionIdleTimeout")
+    timeouts = ("BackendTrafficPolicy", "gateways", "timeouts", "/spec/timeout/http/connectionIdleTimeout")
     extra = {"name": "more", "protocol": "HTTP", "port": 8081, "allowedRoutes": {"namespaces": {"from": "All"}}}
     model.api.patch(*timeouts[:3], {"op": "replace", "path": timeouts[3], "value": "2s"})
     model.api.patch("Gateway", "gateways", "gateway", {"op": "add", "path": "/spec/listeners/-", "value": extra})
@@ -488,7 +493,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {names}")
     chosen = [scenario for scenario in SCENARIOS if not args.names or scenario.name in args.names]
-    failed = []
+    failed: list[str] = []
 
     def play(scenario: Scenario) -> None:
         result = played(on, scenario, args.streams)
