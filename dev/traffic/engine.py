@@ -13,7 +13,7 @@ from dev.traffic.report import BODY, REFUSED, RESET, STALL, STATUS, TIMEOUT, Los
 
 LATE = 0.05
 """Seconds after which a send counts as late: the client's own fault, so it is told."""
-KEPT_LOSSES = 50
+KEPT_LOSSES = 1000
 TOLERANCE = 1e-4
 _DETAIL = 160
 
