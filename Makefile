@@ -94,7 +94,7 @@ bench: venv ## Measure, and write the numbers to build-out/benchmarks
 
 .PHONY: zero-lost
 zero-lost: venv ## Count lost requests in everything that can happen, for docs/zero-lost.md (ARGS='canary abort' plays some)
-	@PYTHONPATH=operator $(BIN)/python -m benchmarks.lost $(ARGS)
+	@$(BIN)/python -m benchmarks.lost $(ARGS)
 
 .PHONY: venv
 venv: ## Create or update .venv from the locks (seconds once downloaded)
