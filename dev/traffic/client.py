@@ -91,6 +91,12 @@ class TrafficClient:
             raise DevError("The traffic client ended without a report:\n" + "".join(self._other[-20:]))
         return self._report
 
+    def wait(self) -> Report:
+        """Let it send everything by itself, and say what it came to."""
+        assert self._reader is not None
+        self._reader.join()
+        return self.stop()
+
     @property
     def started(self) -> bool:
         """Whether it was ever started."""
