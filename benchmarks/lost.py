@@ -43,6 +43,8 @@ MINUTE = 60.0
 """Seconds that a stream takes; what was measured with others is not published."""
 LEAD = 10
 """Seconds of traffic before anything happens: streams are under way when it does."""
+UNDER_WAY = 20
+"""Seconds after which a revision with half of the traffic has streams under way: ten begin, half of them there."""
 OWN = "failing as asked"
 """What the light model says when it fails."""
 MARGIN = 5
@@ -68,6 +70,8 @@ class Scene:
     """The revision that serves in the beginning."""
     bad: str = ""
     """A revision whose own wrong answers are the model's, not lost on the way to it."""
+    met: set[str] = field(default_factory=set)
+    """Revisions that must have answered requests of every kind, or the zeros say nothing of them."""
 
     def spec(self, generation: int, **environment: object) -> Object:
         return staged(
@@ -84,13 +88,17 @@ class Scene:
         self.model.apply(self.spec(generation, **environment))
 
     def half(self) -> str:
-        """Half of the traffic at a new candidate, which stays there; gives it."""
+        """Half of the traffic at a new candidate, which stays there, all kinds under way; gives it."""
         self.change()
-        return self.model.on_step(50)
+        second = self.model.on_step(50)
+        self.met.add(second)
+        time.sleep(UNDER_WAY)
+        return second
 
     def accepted(self) -> str:
         """Wait until another revision serves alone; gives it."""
         second = self.model.stable(90, other_than=self.first)
+        self.met.add(second)
         self.alone(second)
         return second
 
@@ -104,7 +112,8 @@ class Scene:
         self.model.until(f"{revision} alone", lambda s: [entry["name"] for entry in s["revisions"]] == [revision], 90)
 
     def probation_begins(self) -> None:
-        self.model.until("probation", lambda s: s.get("phase") == "Probation", 90)
+        status = self.model.until("probation", lambda s: s.get("phase") == "Probation", 90)
+        self.met.add(str(status["stable"]))
 
 
 def promotion(scene: Scene) -> None:
@@ -153,8 +162,9 @@ def abort(scene: Scene) -> None:
 
 def bad(scene: Scene) -> None:
     """Every second answer is a 500 once it serves; nobody but the checks sends it back."""
-    scene.change(ERROR_RATE=0.5, ERROR_AFTER=15)
+    scene.change(ERROR_RATE=0.5, ERROR_AFTER=30)
     scene.bad = scene.model.on_step(50)
+    scene.met.add(scene.bad)
     scene.model.sent_back(90)
     scene.back()
 
@@ -429,18 +439,26 @@ def played(on: Stage, scenario: Scenario, streams: float) -> Result:
             scene = Scene(model, on.operator, drain_time, scenario.stages, {**scenario.probation})
             scene.change(1)
             scene.first = model.stable()
+            scene.met.add(scene.first)
             with model.crowd(streams) as crowd:
                 time.sleep(LEAD)
                 try:
                     scenario.play(scene)
                 finally:
                     reports, bad = crowd.stop(), scene.bad
+            error = "" if scenario.loses else unmet(reports, scene.met)
     except Exception as problem:  # noqa: BLE001 - the other scenarios still have something to tell
         error = f"{type(problem).__name__}: {problem}"
     kinds = {name: Kind.of(report, bad) for name, report in reports.items()}
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     took = round(time.monotonic() - began, 1)
     return Result(scenario.title, kinds, took, day, where(on.operator.api), scenario.loses, error)
+
+
+def unmet(reports: Mapping[str, Report], revisions: set[str]) -> str:
+    """Which revisions answered nothing of a kind, in a sentence; empty if there is none."""
+    found = [(r, kind) for kind, report in reports.items() for r in sorted(revisions) if not report.revisions.get(r)]
+    return "; ".join(f"revision {revision} answered nothing of the kind {kind}" for revision, kind in found)
 
 
 def where(api: Api) -> str:

@@ -51,6 +51,16 @@ def test_a_kind_that_was_never_sent_fails() -> None:
     assert replace(seen, kinds={"kept": replace(seen.kinds["kept"], sent=0)}).failed
 
 
+def test_a_revision_that_answered_nothing_of_a_kind_fails() -> None:
+    """As an abort in the moment in which the candidate gets its weight: no stream was there to be cut."""
+    reports = {"kept": report(), "stream": report()}
+    assert lost.unmet(reports, {"a"}) == ""
+    reports["kept"].revisions["b"] = 3  # type: ignore[index]
+    said = lost.unmet(reports, {"a", "b"})
+    assert said == "revision b answered nothing of the kind stream"
+    assert result(error=said).failed
+
+
 def test_a_row_names_losses_reasons_and_what_the_bad_model_answered() -> None:
     assert result().row() == "| abort | 0 of 1,000 | 0 of 1,000 | **0** | 4.02 / 4.02 |  |"
     row = result(b=7, c=1, bad="b").row()

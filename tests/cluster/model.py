@@ -264,7 +264,7 @@ class Model:
     def crowd(self, streams: float) -> Crowd:
         """Every kind of request at once; `streams` is how many seconds a stream takes, with an event each half second.
 
-        Some forty are answered at any time, thirty of them streams where these take a minute.
+        Some forty are answered at any time, thirty of them streams.
         """
         events = round(streams * 2) + 1
         stream = [one(seconds=streams, events=events)]
@@ -273,7 +273,9 @@ class Model:
                 "kept": self._client("infer", [one()], 40, fresh_every=0),
                 "new": self._client("infer", [one()], 10, fresh_every=1),
                 "slow": self._client("infer", [one(seconds=SLOW)], 2, fresh_every=2, deadline=SLOW + 5),
-                "stream": self._client("infer_stream", stream, 0.5, fresh_every=2, deadline=streams + 10, stall=STALL),
+                "stream": self._client(
+                    "infer_stream", stream, 30 / streams, fresh_every=2, deadline=streams + 10, stall=STALL
+                ),
             }
         )
 
