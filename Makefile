@@ -92,6 +92,10 @@ chart: venv ## Test the chart and pack it into build-out
 bench: venv ## Measure, and write the numbers to build-out/benchmarks
 	@$(BIN)/python -m benchmarks
 
+.PHONY: zero-lost
+zero-lost: venv ## Count lost requests in everything that can happen, for docs/zero-lost.md (ARGS='canary abort' plays some)
+	@$(BIN)/python -m benchmarks.lost $(ARGS)
+
 .PHONY: venv
 venv: ## Create or update .venv from the locks (seconds once downloaded)
 	$(INSTALL) dev

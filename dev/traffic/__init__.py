@@ -12,6 +12,7 @@ has a deadline, and ends as answered or lost, never as neither.
 """
 
 from dev.traffic.client import TrafficClient
+from dev.traffic.crowd import Crowd
 from dev.traffic.report import Loss, Report, Request, Second
 
-__all__ = ["Loss", "Report", "Request", "Second", "TrafficClient"]
+__all__ = ["Crowd", "Loss", "Report", "Request", "Second", "TrafficClient"]

@@ -21,10 +21,12 @@ from dev.traffic.report import Report, Request, Second
 MOST_RATE = 1000.0
 MOST_REQUESTS = 500_000
 MOST_SECONDS = 3600.0
+MOST_DEADLINE = 300.0
 
 EPILOG = """\
 A requests file has one JSON object a line: {"body": {...}, "data": [1]}. The bodies are sent in turn; where "data"
-is given, `outputs[0].data` of the answer has to equal it. Exit code 0: nothing was lost; 1: something was.
+is given, `outputs[0].data` of the answer has to equal it. With "events": 9 the answer is a stream of so many
+server-sent events with the ids 0 to 8, each of them such an answer. Exit code 0: nothing was lost; 1: something was.
 
 example:
   python3 -m dev.traffic --address 198.19.0.10:80 --host iris.example.com --path /v2/models/iris/infer \\
@@ -46,7 +48,14 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--requests", required=True, type=Path, metavar="FILE", help="what to send, see below")
     top.add_argument("--rate", type=float, default=100, help=f"requests a second, at most {MOST_RATE:g} (default 100)")
     top.add_argument("--seconds", type=float, default=60, help=f"how long, at most {MOST_SECONDS:g} (default 60)")
-    top.add_argument("--deadline", type=float, default=5, metavar="S", help="seconds until it is lost (default 5)")
+    top.add_argument(
+        "--deadline",
+        type=float,
+        default=5,
+        metavar="S",
+        help=f"seconds until it is lost, at most {MOST_DEADLINE:g} (default 5)",
+    )
+    top.add_argument("--stall", type=float, metavar="S", help="seconds without a byte until it is lost (default: any)")
     top.add_argument(
         "--fresh-every",
         type=int,
@@ -71,8 +80,10 @@ def settings(args: argparse.Namespace) -> Settings:
         raise DevError(f"--rate is above 0 and at most {MOST_RATE:g}.")
     if not 0 < args.seconds <= MOST_SECONDS:
         raise DevError(f"--seconds is above 0 and at most {MOST_SECONDS:g}.")
-    if not 0 < args.deadline <= 60:
-        raise DevError("--deadline is above 0 and at most 60.")
+    if not 0 < args.deadline <= MOST_DEADLINE:
+        raise DevError(f"--deadline is above 0 and at most {MOST_DEADLINE:g}.")
+    if args.stall is not None and not 0 < args.stall <= args.deadline:
+        raise DevError("--stall is above 0 and at most the deadline.")
     total = int(args.rate * args.seconds)
     if total > MOST_REQUESTS:
         raise DevError(f"{total} requests are more than the {MOST_REQUESTS} that one run may send.")
@@ -88,6 +99,7 @@ def settings(args: argparse.Namespace) -> Settings:
         total=total,
         deadline=args.deadline,
         fresh_every=args.fresh_every,
+        stall=args.stall,
     )
 
 

@@ -32,6 +32,7 @@ class TrafficClient:
         *,
         deadline: float = 5.0,
         fresh_every: int = 4,
+        stall: float | None = None,
         seconds: float = 900,
         anywhere: bool = False,
     ) -> None:
@@ -40,6 +41,7 @@ class TrafficClient:
         self._argv += ["--address", f"{address[0]}:{address[1]}", "--host", host, "--path", path]
         self._argv += ["--rate", str(rate), "--deadline", str(deadline), "--fresh-every", str(fresh_every)]
         self._argv += ["--seconds", str(seconds), *(["--anywhere"] if anywhere else [])]
+        self._argv += [] if stall is None else ["--stall", str(stall)]
         self._deadline = deadline
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -88,6 +90,12 @@ class TrafficClient:
         if self._report is None:
             raise DevError("The traffic client ended without a report:\n" + "".join(self._other[-20:]))
         return self._report
+
+    def wait(self) -> Report:
+        """Let it send everything by itself, and say what it came to."""
+        assert self._reader is not None
+        self._reader.join()
+        return self.stop()
 
     @property
     def started(self) -> bool:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dev.traffic.report import BODY, REFUSED, RESET, STATUS, TIMEOUT, Loss, Report, Request, Second
+from dev.traffic.report import BODY, REFUSED, RESET, STALL, STATUS, TIMEOUT, Loss, Report, Request, Second
 
 LATE = 0.05
 """Seconds after which a send counts as late: the client's own fault, so it is told."""
-KEPT_LOSSES = 50
+KEPT_LOSSES = 1000
 TOLERANCE = 1e-4
 _DETAIL = 160
 
@@ -37,6 +37,8 @@ class Settings:
     """Seconds from the moment a request is due until it counts as lost."""
     fresh_every: int
     """Each n-th request opens a connection of its own and closes it; 0: none does."""
+    stall: float | None = None
+    """Seconds without a byte after which an answer counts as lost; None: only the deadline counts."""
 
 
 class _Answer:
@@ -104,14 +106,17 @@ class _Answer:
 class _Sent:
     """One request under way."""
 
-    __slots__ = ("due", "fresh", "over", "request", "timer")
+    __slots__ = ("due", "fresh", "heard", "over", "request", "silence", "timer")
 
     def __init__(self, due: float, request: int, fresh: bool) -> None:
         self.due = due
+        self.heard = due
+        """When its latest bytes came."""
         self.request = request
         self.fresh = fresh
         self.over = False
         self.timer: asyncio.TimerHandle | None = None
+        self.silence: asyncio.TimerHandle | None = None
 
 
 class _Connection(asyncio.Protocol):
@@ -150,6 +155,7 @@ class _Connection(asyncio.Protocol):
         if self._sent is None:
             self.transport.abort()
             return
+        self._sent.heard = asyncio.get_running_loop().time()
         try:
             whole = self._answer.feed(data)
         except (ValueError, IndexError):
@@ -175,7 +181,7 @@ class _Connection(asyncio.Protocol):
             self._fail(RESET, f"{error or 'the connection was closed'} after {got} bytes of the answer")
 
     def give_up(self) -> None:
-        """The deadline has passed."""
+        """Nobody waits any longer."""
         self._sent = None
         if self.transport is not None:
             self.transport.abort()
@@ -271,6 +277,8 @@ class Engine:
         if behind > LATE:
             self._late += 1
         sent.timer = loop.call_at(due + settings.deadline, self._deadline, sent)
+        if settings.stall is not None:
+            sent.silence = loop.call_at(due + settings.stall, self._listen, sent, settings.stall, loop)
         while self.idle and not fresh:
             connection = self.idle.pop()
             if connection.transport is not None and not connection.transport.is_closing():
@@ -288,10 +296,20 @@ class Engine:
             self.lost(sent, REFUSED, str(error))
 
     def _deadline(self, sent: _Sent) -> None:
+        self._give_up(sent, TIMEOUT, f"no whole answer within {self.settings.deadline:g} s")
+
+    def _listen(self, sent: _Sent, stall: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up what is silent, and listen again when the others could be. Asked once in a while, not by each byte."""
+        if loop.time() < sent.heard + stall:
+            sent.silence = loop.call_at(sent.heard + stall, self._listen, sent, stall, loop)
+        else:
+            self._give_up(sent, STALL, f"nothing came for {stall:g} s")
+
+    def _give_up(self, sent: _Sent, kind: str, detail: str) -> None:
         if sent.over:
             return
         connection = self.under_way.get(id(sent))
-        self.lost(sent, TIMEOUT, f"no whole answer within {self.settings.deadline:g} s")
+        self.lost(sent, kind, detail)
         if connection is not None:
             connection.give_up()
 
@@ -338,8 +356,9 @@ class Engine:
     def _close(self, sent: _Sent) -> None:
         sent.over = True
         self.under_way.pop(id(sent), None)
-        if sent.timer is not None:
-            sent.timer.cancel()
+        for timer in (sent.timer, sent.silence):
+            if timer is not None:
+                timer.cancel()
         self._open -= 1
         if not self._open:
             self._done.set()
@@ -393,6 +412,8 @@ class Engine:
 
 def _difference(body: bytes, request: Request) -> str:
     """How an answer differs from what was expected; empty if it does not."""
+    if request.events is not None:
+        return _gap(body, request, request.events)
     if request.data is None:
         return ""
     try:
@@ -402,6 +423,19 @@ def _difference(body: bytes, request: Request) -> str:
     if len(data) == len(request.data) and all(map(_same, data, request.data)):
         return ""
     return f"expected {list(request.data)}, got {data}"[:_DETAIL]
+
+
+def _gap(body: bytes, request: Request, events: int) -> str:
+    """How a stream differs from all its events in their order; empty if it does not."""
+    came = body.split(b"\n\n")[:-1]
+    for number, event in enumerate(came):
+        head, _, data = event.partition(b"\ndata: ")
+        if head != f"id: {number}".encode():
+            return f"expected event {number} of {events}, got {head[:_DETAIL].decode(errors='replace')!r}"
+        wrong = _difference(data, Request("", request.data))
+        if wrong:
+            return f"event {number} of {events}: {wrong}"
+    return "" if len(came) == events else f"ended after {len(came)} of {events} events"
 
 
 def _same(got: object, expected: object) -> bool:

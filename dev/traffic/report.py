@@ -17,9 +17,11 @@ TIMEOUT = "timeout"
 STATUS = "status"
 """An answer with another status than 200."""
 BODY = "body"
-"""A 200 whose body is not the one expected."""
+"""A 200 whose body is not the one expected; a stream that has a gap or ends before its last event."""
+STALL = "stall"
+"""A stream that says nothing for longer than allowed."""
 
-KINDS = (REFUSED, RESET, TIMEOUT, STATUS, BODY)
+KINDS = (REFUSED, RESET, TIMEOUT, STATUS, BODY, STALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +31,18 @@ class Request:
     body: str
     data: Sequence[float | int | str] | None = None
     """`outputs[0].data` of the answer; None: anything. Numbers are equal within 0.0001."""
+    events: int | None = None
+    """The answer is a stream of so many server-sent events, with the ids 0, 1, 2 …, each an answer with `data`."""
 
     def line(self) -> str:
         """As a line of a requests file."""
-        return json.dumps({"body": json.loads(self.body), "data": self.data})
+        return json.dumps({"body": json.loads(self.body), "data": self.data, "events": self.events})
 
     @staticmethod
     def parse(line: str) -> Request:
-        """From a line of a requests file: `{"body": {…}, "data": […]}`, `data` optional."""
+        """From a line of a requests file: `{"body": {…}, "data": […], "events": 9}`, the latter two optional."""
         value = json.loads(line)
-        return Request(json.dumps(value["body"]), value.get("data"))
+        return Request(json.dumps(value["body"]), value.get("data"), value.get("events"))
 
 
 @dataclass(slots=True)

@@ -109,6 +109,12 @@ QUARTER: dict[str, Any] = {"canary": {"steps": [{"weight": 11}, {"weight": 25}]}
 PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview": {}}}
 
 
+def leaving(seconds: int) -> dict[str, Any]:
+    """A spec whose pods are killed so many seconds after they were told to leave; the drain is 30s."""
+    pod = resource()["spec"]["template"]["spec"]
+    return {"template": {"spec": {**pod, "terminationGracePeriodSeconds": seconds}}}
+
+
 @pytest.mark.parametrize(
     ("spec", "path", "sentence"),
     [
@@ -120,6 +126,7 @@ PREVIEW: dict[str, Any] = {"traffic": {"hostnames": ["a.example.com"], "preview"
             "spec.strategy.stages",
             "steps give something else than they ask: 11 % is 1 of 5 pods, 20 %; 25 % is 1 of 5 pods, 20 %. Choose",
         ),
+        (leaving(37), "spec.template.spec.terminationGracePeriodSeconds", "killed after 37s, the first 8s of which"),
         ({"strategy": {"probation": {"keep": "None"}}}, "spec.strategy.probation.keep", "as long as its pods need"),
         (
             {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"cookie": {"maxAge": "14m"}}}},
@@ -154,6 +161,7 @@ def test_sharing_and_keeping_all_of_it_is_a_contradiction() -> None:
         {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"cookie": {"maxAge": "15m"}}}},
         {"traffic": {"hostnames": ["a.example.com"], "stickiness": {"header": {}}}},
         {"replicas": 20, "traffic": {"replicaRatio": {}}},
+        leaving(38),
     ],
 )
 def test_what_is_a_matter_of_taste_is_not(spec: dict[str, Any]) -> None:

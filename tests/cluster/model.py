@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from dev.traffic import Report, Request, TrafficClient
+from dev.traffic import Crowd, Report, Request, TrafficClient
 from seatrial.core.commands import Action, Command, append
 from tests.cluster.api import Api, ApiError, Object
 
@@ -18,6 +19,12 @@ PATIENCE = 3
 """How many times the usual time a test waits before it gives up: waiting is not what is tested."""
 PARTS = 1_000_000
 SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/port": "8082"}
+SLOW = 4.0
+"""Seconds that a slow request takes."""
+STALL = 5.0
+"""Seconds of silence after which a stream is lost; it says something every half a second."""
+NONE: Object = {"duration": "0s"}
+"""No probation."""
 STEPS = ((20, "5s"), (50, "5s"))
 ERRORS = {"name": "errors", "preset": "Errors", "margin": {"points": "5"}, "max": "20%"}
 """A margin that a few hundred requests can decide: tests are short."""
@@ -28,7 +35,6 @@ def template(image: str = LIGHT, **environment: object) -> Object:
     return {
         "metadata": {"annotations": SCRAPED},
         "spec": {
-            "terminationGracePeriodSeconds": 20,
             "containers": [
                 {
                     "name": "model",
@@ -72,6 +78,7 @@ class Model:
         steps: Sequence[tuple[int, str]] = STEPS,
         version: str | None = None,
         checks: Sequence[Object] = (ERRORS,),
+        drain: str = "3s",
         more: Mapping[str, Any] | None = None,
         **environment: object,
     ) -> Object:
@@ -81,7 +88,7 @@ class Model:
             "runtime": "MLServer",
             "model": {"name": self.model, **({"version": version} if version else {})},
             "template": template(image, **environment),
-            "traffic": {"hostnames": [self.host], "drain": "3s"},
+            "traffic": {"hostnames": [self.host], "drain": drain},
             "strategy": {
                 "stages": [{"canary": {"steps": [{"weight": w, "minDuration": d} for w, d in steps]}}],
                 "probation": {"duration": "0s"},
@@ -252,12 +259,46 @@ class Model:
 
     def traffic(self, requests: Sequence[Request] = (), rate: float = 60, *, under: str = "") -> TrafficClient:
         """Constant requests through the gateway, on a path below `under`; the answers of the light model are 1."""
-        rows = requests or [
-            Request('{"inputs": [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}', [1])
-        ]
-        client = TrafficClient(self.gateway, self.host, f"{under}/v2/models/{self.model}/infer", rows, rate)
+        return self._client("infer", requests or [one()], rate, under)
+
+    def crowd(self, streams: float) -> Crowd:
+        """Every kind of request at once; `streams` is how many seconds a stream takes, with an event each half second.
+
+        Some forty are answered at any time, thirty of them streams.
+        """
+        events = round(streams * 2) + 1
+        stream = [one(seconds=streams, events=events)]
+        return Crowd(
+            {
+                "kept": self._client("infer", [one()], 40, fresh_every=0),
+                "new": self._client("infer", [one()], 10, fresh_every=1),
+                "slow": self._client("infer", [one(seconds=SLOW)], 2, fresh_every=2, deadline=SLOW + 5),
+                "stream": self._client(
+                    "infer_stream", stream, 30 / streams, fresh_every=2, deadline=streams + 10, stall=STALL
+                ),
+            }
+        )
+
+    def _client(
+        self, verb: str, requests: Sequence[Request], rate: float, under: str = "", **options: Any
+    ) -> TrafficClient:
+        client = TrafficClient(
+            self.gateway, self.host, f"{under}/v2/models/{self.model}/{verb}", requests, rate, **options
+        )
         self.clients.append(client)
         return client
+
+
+def one(*, seconds: float = 0, events: int | None = None) -> Request:
+    """A request to the light model, whose answer is 1; over so many seconds, as a stream of so many events."""
+    inputs = [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]
+    asked = {"seconds": seconds, **({} if events is None else {"events": events})}
+    return Request(json.dumps({"inputs": inputs, **({"parameters": asked} if seconds else {})}), [1], events)
+
+
+def staged(model: Model, *stages: Object, probation: Object = NONE, **spec: Any) -> Object:
+    """A whole spec with these stages."""
+    return model.spec(more={"strategy": {"stages": list(stages), "probation": probation}}, **spec)
 
 
 def lost_nothing(report: Report, *, but: str = "") -> None:

@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 
 from tests.cluster.api import Object
+from tests.cluster.evictions import drain, may_go
 from tests.cluster.model import PARTS, Model, lost_nothing
 
 GPU = "example.com~1gpu"
@@ -91,10 +91,8 @@ def test_a_node_is_drained_in_mid_trial(model: Model) -> None:
     with model.traffic(rate=100) as traffic:
         model.apply(model.spec(replicas=4, steps=[(50, "10m")], GENERATION=2))
         second = model.on_step(50)
-        model.until("its budget", lambda _: len(model.api.list("PodDisruptionBudget", model.namespace)) == 2)
-        # The controller counts the pods first; a budget that has just been made allows nothing.
-        for revision in (first, second):
-            model.until("a pod may go", partial(one_may_go, model, revision))
+        may_go(model, (first, second))
+        assert len(model.api.list("PodDisruptionBudget", model.namespace)) == 2
         before = {pod["metadata"]["name"] for revision in (first, second) for pod in model.pods(revision)}
         fewest = {first: 4, second: 2}
         watching = threading.Event()
@@ -110,27 +108,6 @@ def test_a_node_is_drained_in_mid_trial(model: Model) -> None:
     assert refused > 0, "all at once: no budget was in the way"
     assert fewest == {first: 3, second: 1}
     model.notes.append(f"evictions refused by a budget before they were allowed: {refused}")
-
-
-def one_may_go(model: Model, revision: str, _: Object) -> bool:
-    """Whether the API server would evict one pod of a revision now, and not two."""
-    found = model.api.get("PodDisruptionBudget", model.namespace, f"{model.name}-{revision}")
-    return bool(found.get("status", {}).get("disruptionsAllowed") == 1)
-
-
-def drain(model: Model, pods: set[str]) -> int:
-    """Ask for all of them again and again, as `kubectl drain` does; gives how often the answer was no."""
-    left, refused, limit = set(pods), 0, time.monotonic() + 120
-    while left:
-        assert time.monotonic() < limit, f"not evicted: {left}\n{model.story()}"
-        for pod in sorted(left):
-            if model.api.evict(model.namespace, pod):
-                left.discard(pod)
-            else:
-                refused += 1
-        time.sleep(0.5)
-    model.until("everybody ready again", lambda s: all(r["ready"] == r["replicas"] for r in s["revisions"]))
-    return refused
 
 
 def _fewest_ready(model: Model, fewest: dict[str, int], over: threading.Event) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.api import Object
-from tests.cluster.model import PARTS, Model, lost_nothing
+from tests.cluster.model import PARTS, Model, lost_nothing, staged
 
-NONE = {"duration": "0s"}
 SHADOW = {"shadow": {"percent": 50, "minDuration": "5s"}}
 CANARY = {"canary": {"steps": [{"weight": 50, "minDuration": "5s"}]}}
 BODY = '{"inputs": [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}'
@@ -24,10 +23,6 @@ def answered_by(model: Model, headers: dict[str, str]) -> str | None:
     connection.close()
     assert answer.status == 200
     return answer.getheader("x-model-revision")
-
-
-def staged(model: Model, *stages: Object, probation: Object = NONE, **spec: Any) -> Object:
-    return model.spec(more={"strategy": {"stages": list(stages), "probation": probation}}, **spec)
 
 
 @pytest.mark.together

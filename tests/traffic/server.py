@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 GOOD = json.dumps({"model_name": "m", "outputs": [{"name": "predict", "shape": [1], "datatype": "INT64", "data": [1]}]})
 WRONG = GOOD.replace("[1]}]", "[0]}]")
+EVENTS = 5
+"""In a whole stream, 0.02 s apart."""
 
 
 class Server:
@@ -57,6 +59,8 @@ class Server:
             await asyncio.sleep(30)
         if behaviour == "slow":
             await asyncio.sleep(0.2)
+        if behaviour.startswith("stream"):
+            return await self.stream(behaviour, writer)
         if behaviour == "status":
             writer.write(b"HTTP/1.1 503 Service Unavailable\r\n" + revision + b"Content-Length: 9\r\n\r\nno stable")
         elif behaviour == "wrong":
@@ -76,6 +80,28 @@ class Server:
             return False
         else:
             writer.write(b"HTTP/1.1 200 OK\r\n" + revision + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        return True
+
+    async def stream(self, behaviour: str, writer: asyncio.StreamWriter) -> bool:
+        """`stream` is whole; the others are wrong in the middle."""
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nx-model-revision: 0123456789\r\n\r\n")
+        for number in range(EVENTS):
+            if number == EVENTS // 2:
+                if behaviour == "stream-gap":
+                    continue
+                if behaviour == "stream-stall":
+                    await asyncio.sleep(30)
+                if behaviour == "stream-early":
+                    break
+                if behaviour == "stream-cut":
+                    return False
+            body = WRONG if behaviour == "stream-wrong" and number == EVENTS // 2 else GOOD
+            event = f"id: {number}\ndata: {body}\n\n"
+            writer.write(f"{len(event):x}\r\n{event}\r\n".encode())
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
 

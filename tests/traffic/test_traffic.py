@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from dev.controlplane import free_port
 from dev.errors import DevError
 from dev.traffic import Report, Request, TrafficClient
 from dev.traffic.addresses import resolve
-from tests.traffic.server import Server, running
+from tests.traffic.server import EVENTS, Server, running
 
 ROW = Request('{"inputs": []}', [1])
+STREAM = Request('{"inputs": []}', [1], EVENTS)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,21 +31,28 @@ def server() -> Iterator[Server]:
 
 
 def run(
-    port: int, path: str, *, rate: float = 100, seconds: float = 0.5, deadline: float = 2, fresh_every: int = 4
+    port: int,
+    path: str,
+    row: Request = ROW,
+    *,
+    rate: float = 100,
+    seconds: float = 0.5,
+    deadline: float = 2,
+    fresh_every: int = 4,
+    stall: float | None = None,
 ) -> Report:
     client = TrafficClient(
         ("127.0.0.1", port),
         "m.example.com",
         path,
-        [ROW],
+        [row],
         rate,
         deadline=deadline,
         fresh_every=fresh_every,
+        stall=stall,
         seconds=seconds,
     )
-    with client:
-        time.sleep(seconds)
-        return client.report
+    return client.start().wait()
 
 
 def adds_up(report: Report) -> None:
@@ -84,6 +94,63 @@ def test_every_tenth_request_lost_is_counted_by_kind_and_not_tried_again(
     assert report.lost_by == {answerer: 5}
     assert report.lost_beside("0123456789") == (0 if answerer else 5)
     assert all(words in loss.detail for loss in report.losses)
+
+
+def test_whole_streams_are_answers(server: Server) -> None:
+    report = run(server.port, "/stream", STREAM)
+    adds_up(report)
+    assert report.lost == {}
+    assert report.answered == 50
+    assert report.latency["p50"] >= 0.02 * EVENTS
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "words"),
+    [
+        ("/stream-gap", "body", "expected event 2 of 5, got 'id: 3'"),
+        ("/stream-wrong", "body", "event 2 of 5: expected [1], got [0]"),
+        ("/stream-early", "body", "ended after 2 of 5 events"),
+        ("/stream-cut", "reset", "bytes of the answer"),
+        ("/stream-stall", "stall", "nothing came for 0.3 s"),
+    ],
+)
+def test_a_stream_with_anything_missing_is_lost(server: Server, path: str, kind: str, words: str) -> None:
+    report = run(server.port, path, STREAM, seconds=0.1, stall=0.3)
+    adds_up(report)
+    assert report.lost == {kind: 10}
+    assert all(words in loss.detail for loss in report.losses), report.text()
+
+
+def test_the_light_model_streams_and_is_slow_when_asked_and_finishes_what_it_began() -> None:
+    """A stream may take longer than it may be silent. At SIGTERM nothing is cut, which is what lets a pod leave
+    without a loss; new connections are refused."""
+    requests, metrics = free_port(), free_port()
+    environment = {**os.environ, "PORTS": f"{requests},{metrics}"}
+    model = subprocess.Popen(
+        [sys.executable, ROOT / "dev" / "models" / "light" / "server.py"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert model.stderr is not None
+    assert "listens" in model.stderr.readline()
+    body = json.dumps({"parameters": {"seconds": 1, "events": EVENTS}, "inputs": []})
+    clients = [
+        TrafficClient(
+            ("127.0.0.1", requests), "m", f"/v2/models/m/{path}", [Request(body, [1], events)], 20, stall=stall
+        ).start()
+        for path, events, stall in (("infer", None, None), ("infer_stream", EVENTS, 0.8))
+    ]
+    time.sleep(2)
+    model.terminate()
+    for report in [client.stop() for client in clients]:
+        adds_up(report)
+        begun = [loss for loss in report.losses if loss.kind != "refused" and "after 0 bytes" not in loss.detail]
+        assert begun == [], report.text()
+        assert report.answered > 20
+        assert 1 <= report.latency["p50"] < 1.5
+    assert model.wait(5) == 0
+    model.stderr.close()
 
 
 def test_nobody_listens() -> None:

@@ -1,10 +1,16 @@
 """A model server that starts in a tenth of a second and does what its environment says.
 
 It speaks the Open Inference Protocol on 8080 and counts on 8082 with the names of MLServer's REST metrics,
-so that the operator's preset for MLServer holds for it. At SIGTERM it closes its port at once, as MLServer does.
+so that the operator's preset for MLServer holds for it. At SIGTERM it closes its port at once, as MLServer does,
+and what it is answering it still answers.
+
+A request may ask to be slow: `"parameters": {"seconds": 4}` beside its inputs is how long its answer takes. At
+`/v2/models/NAME/infer_stream` it is a stream of server-sent events over that time, `"events": 9` of them (1),
+with the ids 0, 1, 2 …, each with the whole answer as its data.
 
 | Variable | Meaning | Default |
 |---|---|---|
+| `PORTS` | where it listens, for requests and for metrics | 8080,8082 |
 | `MODEL_NAME` | the model's name | `m` |
 | `ANSWER` | the one number it predicts | 1 |
 | `ERROR_RATE` | share of inference requests answered with a 500, evenly spread | 0 |
@@ -29,6 +35,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 
+PORTS = [int(port) for port in os.environ.get("PORTS", "8080,8082").split(",")]
 NAME = os.environ.get("MODEL_NAME", "m")
 ANSWER = json.loads(os.environ.get("ANSWER", "1"))
 ERROR_RATE = float(os.environ.get("ERROR_RATE", "0"))
@@ -46,6 +53,8 @@ CRASH_AFTER_REQUESTS = int(os.environ.get("CRASH_AFTER_REQUESTS", "0"))
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 INFER = "/v2/models/{model_name}/infer"
 """MLServer counts by the pattern of the path, not by the path."""
+STREAM = f"{INFER}_stream"
+PATTERNS = {pattern.format(model_name=NAME): pattern for pattern in (INFER, STREAM)}
 _REASON = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
 
 requests: Counter[tuple[str, str, int]] = Counter()
@@ -119,6 +128,7 @@ class Connection(asyncio.Protocol):
         self.buffer = b""
         self.busy = False
         self.transport: asyncio.Transport | None = None
+        self.task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember it, so that SIGTERM can close it."""
@@ -145,17 +155,42 @@ class Connection(asyncio.Protocol):
             return
         self.buffer = rest[length:]
         method, path, _ = head.split(b"\r\n")[0].decode().split(" ", 2)
+        asked = json.loads(rest[:length]).get("parameters", {}) if b'"parameters"' in rest[:length] else {}
+        seconds = asked.get("seconds", 0)
         self.busy = True
-        if path == f"/v2/models/{NAME}/infer" and LATENCY:
-            asyncio.get_running_loop().call_later(LATENCY, self.answer, method, path, time.monotonic())
+        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        if PATTERNS.get(path) == STREAM:
+            self.task = loop.create_task(self.stream(method, path, began, asked.get("events", 1), seconds))
+        elif path in PATTERNS and LATENCY + seconds:
+            loop.call_later(LATENCY + seconds, self.answer, method, path, began)
         else:
-            self.answer(method, path, time.monotonic())
+            self.answer(method, path, began)
+
+    async def stream(self, method: str, path: str, began: float, events: int, seconds: float) -> None:
+        """Write an answer event by event, the first at once and the last when the time is over."""
+        status, body = infer()
+        if status != 200:
+            self.write(status, "application/json", body)
+        else:
+            assert self.transport is not None
+            kind = "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked"
+            self.transport.write(f"HTTP/1.1 200 OK\r\n{kind}\r\n{TOLD}\r\n".encode())
+            for number in range(events):
+                await asyncio.sleep(began + seconds * number / max(1, events - 1) - time.monotonic())
+                if self.transport.is_closing():
+                    break
+                event = f"id: {number}\ndata: {body}\n\n"
+                self.transport.write(f"{len(event):x}\r\n{event}\r\n".encode())
+            self.transport.write(b"0\r\n\r\n")
+        count(method, STREAM, status, time.monotonic() - began)
+        self.go_on()
 
     def answer(self, method: str, path: str, began: float) -> None:
         """Write the answer and go on with what came meanwhile."""
         kind = "application/json"
         pattern = path
-        if path == f"/v2/models/{NAME}/infer":
+        if PATTERNS.get(path) == INFER:
             pattern = INFER
             status, body = infer()
         elif path in {"/v2/health/ready", f"/v2/models/{NAME}/ready"}:
@@ -170,13 +205,21 @@ class Connection(asyncio.Protocol):
             status, body = 404, '{"error": "no such path"}'
         if path != "/metrics" and not path.startswith("/v2/health/"):
             count(method, pattern, status, time.monotonic() - began)
+        self.write(status, kind, body)
+        self.go_on()
+
+    def write(self, status: int, kind: str, body: str) -> None:
+        """Write an answer of one piece."""
         assert self.transport is not None
         close = "Connection: close\r\n" if Connection.closing else ""
         text = body.encode()
         about = f"Content-Type: {kind}\r\nContent-Length: {len(text)}\r\n{TOLD}{close}"
         self.transport.write(f"HTTP/1.1 {status} {_REASON[status]}\r\n{about}\r\n".encode() + text)
+
+    def go_on(self) -> None:
+        """The next request, or the end where SIGTERM has come."""
         self.busy = False
-        if Connection.closing:
+        if Connection.closing and self.transport is not None:
             self.transport.close()
         elif self.buffer:
             self.data_received(b"")
@@ -191,7 +234,7 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    servers = [await loop.create_server(Connection, "0.0.0.0", port) for port in (8080, 8082)]
+    servers = [await loop.create_server(Connection, "0.0.0.0", port) for port in PORTS]
     if CRASH_AFTER:
         loop.call_later(CRASH_AFTER, os._exit, 1)
     sys.stderr.write(f"the model {NAME} listens\n")

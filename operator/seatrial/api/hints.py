@@ -9,6 +9,7 @@ from typing import Any
 
 from seatrial.api.base import GROUP, parse_duration
 from seatrial.api.ratio import pods_of, share_of
+from seatrial.api.spec import PRE_STOP_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,11 @@ def _forgotten_in_mid_trial(spec: Mapping[str, Any]) -> bool:
     return parse_duration(spec["traffic"]["stickiness"]["cookie"]["maxAge"]) < lasts
 
 
+def _cuts_what_it_drains(spec: Mapping[str, Any]) -> bool:
+    grace = spec["template"]["spec"]["terminationGracePeriodSeconds"]
+    return bool(grace < PRE_STOP_SECONDS + parse_duration(spec["traffic"]["drain"]).total_seconds())
+
+
 def _has(name: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda found: name in found
 
@@ -120,6 +126,16 @@ HINTS: tuple[Hint, ...] = (
         message=(
             "{image} can be moved to another image, and a trial in which pods of one revision run different images is "
             "void: pin it by digest (NAME@sha256:…)"
+        ),
+    ),
+    Hint(
+        at="spec",
+        blame=".template.spec.terminationGracePeriodSeconds",
+        applies=_cuts_what_it_drains,
+        message=(
+            "a pod that is evicted or scaled away is killed after {template[spec][terminationGracePeriodSeconds]}s, the "
+            f"first {PRE_STOP_SECONDS}s of which it waits for the proxies, and traffic.drain says that a request may "
+            "take {traffic[drain]}: leave the field out, and it follows the drain"
         ),
     ),
     Hint(

@@ -184,6 +184,12 @@ class Stickiness(Model):
     """A header of the answer that the client sends back with its next requests, for clients without cookies."""
 
 
+DRAIN = timedelta(seconds=30)
+PRE_STOP_SECONDS = 8
+"""How long a leaving pod goes on answering, so that every proxy has heard of it before its port closes.
+MLServer closes its port at SIGTERM: without this, every new connection in between is refused."""
+
+
 class Traffic(Model):
     """Where requests come in."""
 
@@ -195,8 +201,9 @@ class Traffic(Model):
     """A rule of a route of your own, through which requests come; no route is made then."""
     replica_ratio: ReplicaRatio | None = None
     """No gateway: clients use the Service NAME inside the cluster, and pods are weights."""
-    drain: Duration = timedelta(seconds=30)
-    """How long a revision stays after its last confirmed weight, for requests still in flight."""
+    drain: Duration = DRAIN
+    """The longest that a request may take: how long a revision stays after its last confirmed weight, and a new
+    revision's pods after they were told to leave, for requests still in flight."""
     preview: Preview | None = None
     """How to reach the candidate on purpose; left out, there is no such address."""
     stickiness: Stickiness | None = None

@@ -7,15 +7,17 @@ birth, and a newer version of it changes nothing that already runs.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from seatrial.api.base import parse_duration
+from seatrial.api.spec import DRAIN, PRE_STOP_SECONDS
 from seatrial.build.names import PORT, child_name, labels, selector
 from seatrial.build.runtimes import RUNTIMES, port_of, runtime_of
 
-PRE_STOP_SECONDS = 8
-"""How long a leaving pod goes on answering, so that every proxy has heard of it before its port closes.
-MLServer closes its port at SIGTERM: without this, every new connection in between is refused."""
+KUBERNETES_GRACE_SECONDS = 30
+"""`terminationGracePeriodSeconds` of a pod that sets none."""
 
 
 def render(
@@ -33,6 +35,7 @@ def render(
     server = pod["containers"][0]
     _serving_port(server, port_of(spec))
     _probes(server, spec)
+    pod.setdefault("terminationGracePeriodSeconds", _grace_seconds(spec))
     if pre_stop and "preStop" not in (server.get("lifecycle") or {}):
         server["lifecycle"] = {
             **(server.get("lifecycle") or {}),
@@ -61,6 +64,12 @@ def render(
 def serving_port(deployment: Mapping[str, Any]) -> int:
     """The port of a rendered Deployment."""
     return int(deployment["metadata"]["annotations"][PORT])
+
+
+def _grace_seconds(spec: Mapping[str, Any]) -> int:
+    """A pod that is evicted or scaled away has as long for what it is answering as one whose revision leaves."""
+    drain = parse_duration((spec.get("traffic") or {}).get("drain", DRAIN))
+    return max(KUBERNETES_GRACE_SECONDS, PRE_STOP_SECONDS + math.ceil(drain.total_seconds()))
 
 
 def _serving_port(server: dict[str, Any], port: int) -> None:

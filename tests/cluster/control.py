@@ -1,0 +1,45 @@
+"""What has to lose requests once the precautions are off, whoever counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.cluster.api import Object
+from tests.cluster.installed import Operator
+from tests.cluster.model import Model
+
+VOYAGES = 10
+"""Tries: each loses about one request in a thousand; the first loss ends them."""
+
+
+@contextmanager
+def without_precautions(operator: Operator) -> Iterator[None]:
+    """No sleep before a pod's end, and weights that go between 0 and n in one step."""
+    with operator.environment(SEATRIAL_UNSAFE_TRAFFIC="yes", SEATRIAL_DWELL="300ms"):
+        yield
+
+
+def careless(model: Model, generation: int) -> Object:
+    """A spec that nothing judges, without a drain and with a second for a pod to leave."""
+    unjudged = {"analysis": {"interval": "5s", "none": "a control run"}}
+    spec = model.spec(steps=[(50, "0s")], drain="1s", more=unjudged, GENERATION=generation)
+    spec["template"]["spec"]["terminationGracePeriodSeconds"] = 1
+    return spec
+
+
+def leave(model: Model, revision: str, enough: Callable[[], bool]) -> None:
+    """Pods leave until enough is lost."""
+    for _ in range(VOYAGES):
+        model.replace_pods(revision)
+        if enough():
+            return
+
+
+def jump(model: Model, revision: str, enough: Callable[[], bool]) -> None:
+    """Weights jump, voyage by voyage, until enough is lost."""
+    for voyage in range(1, VOYAGES + 1):
+        model.apply(careless(model, voyage))
+        revision = model.stable(60, other_than=revision)
+        if enough():
+            return
