@@ -44,18 +44,21 @@ class Endpoints:
 
     def follow(self) -> None:
         """The endpoints controller and the nodes take over what has changed."""
-        world, selected = self.world, self._selected()
-        if not world.gateway_up:
-            return
-        world.slices = [
-            {"endpoints": [{"targetRef": {"name": name}, "conditions": {"ready": True}} for name in sorted(selected)]}
-        ]
-        if not self._changes or self._changes[-1][1] != selected:
-            self._changes.append((world.now, selected))
+        world = self.world
+        if world.gateway_up:
+            self._write(self._selected())
         for index, lag in enumerate(world.proxy_lag):
             known = [pods for at, pods in self._changes if (world.now - at).total_seconds() >= lag]
             self.nodes[index] = known[-1] if known else self.nodes[index]
         del self._changes[:-8]
+
+    def _write(self, selected: frozenset[str]) -> None:
+        """The controller's part; nodes go on to hear of what it wrote while it is away."""
+        self.world.slices = [
+            {"endpoints": [{"targetRef": {"name": name}, "conditions": {"ready": True}} for name in sorted(selected)]}
+        ]
+        if not self._changes or self._changes[-1][1] != selected:
+            self._changes.append((self.world.now, selected))
 
     def weight(self, revision: str) -> int:
         """The parts of new connections that a revision gets by the EndpointSlices."""
