@@ -297,7 +297,7 @@ def test_from_a_gateway_to_pods_at_rest() -> None:
     """The route goes, and the Service leads to stable as it always did."""
     world = served(spec=base_spec())
     world.edit(lambda spec: spec.update(traffic={"replicaRatio": {}, "drain": "30s"}))
-    world.run(30)
+    world.run(60)  # a proxy that still answers is waited for
     assert Ref("HTTPRoute", NAME) not in world.objects
     assert selected(world) == world.status.stable
 
