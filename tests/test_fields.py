@@ -100,6 +100,11 @@ def trial(
     return with_reading
 
 
+def next_drill(spec: Spec) -> object:
+    status = serving(spec).status
+    return status.drill and status.drill.next
+
+
 def took(world: World) -> object:
     """When the trial ended."""
     return [entry.ended for entry in world.status.history]
@@ -336,6 +341,7 @@ effect("spec.strategy.probation.onNewRevision", at(f"{PROBATION}.onNewRevision",
 WINDOW = "strategy.windows.0"
 for name, changed in (("days", ["Tue"]), ("from", "08:00"), ("to", "09:01"), ("timeZone", "Asia/Tokyo")):
     effect(f"spec.strategy.windows[].{name}", at(f"{WINDOW}.{name}", changed), trial(seconds=300)(waited_at))
+effect("spec.strategy.drill.every", at("strategy.drill.every", "2h"), next_drill)
 effect("spec.traffic.preview.header", at("traffic.preview.header", "x-other"), found("HTTPRoute"))
 STICKY = "traffic.stickiness"
 effect("spec.traffic.stickiness.cookie.name", at(f"{STICKY}.cookie.name", "who"), trial(seconds=60)(rules))
@@ -445,6 +451,7 @@ for path, stage in (("canary.steps[]", _QUIET), ("shadow", _SHADOW)):
     STARTS[f"spec.strategy.stages[].{path}.maxDuration"] = {**staged(stage), "analysis": _UNDECIDED}
 _SOON: Spec = {"canary": {"steps": [{"weight": 50, "minDuration": "1m", "maxDuration": "2m"}]}}
 STARTS["spec.strategy.onUndecided"] = {**staged(_SOON), "analysis": _UNDECIDED}
+STARTS["spec.strategy.drill.every"] = staged(_QUIET, drill={"every": "24h"})
 STARTS["spec.strategy.probation.duration"] = staged(_QUIET)
 for name in ("keep", "holdback", "onNewRevision"):
     STARTS[f"spec.strategy.probation.{name}"] = staged(_QUIET, probation={"duration": "1h"})

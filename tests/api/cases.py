@@ -266,6 +266,12 @@ BREAKING = [
         "probation lasts 721h and 720h (30 days) is the most: set 720h or less",
     ),
     Case(
+        "drill-not-too-often",
+        with_stages(ONE_STEP, drill={"every": "59m"}),
+        "spec.strategy.drill.every",
+        "drills every 59m: set 1h or more, since each takes minutes, and 8784h (a year) at the most",
+    ),
+    Case(
         "holdback-needs-pods",
         with_stages(ONE_STEP, probation={"holdback": 5, "keep": "None"}),
         "spec.strategy.probation.holdback",

@@ -149,6 +149,31 @@ def test_a_probation_is_undone_by_the_revision_that_serves(plane: Plane, word: s
     )
 
 
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [("Passed", errors.OK), ("Failed", errors.SENT_BACK), ("Aborted", errors.SENT_BACK), ("Undecided", errors.NOT_YET)],
+)
+def test_a_drill_is_waited_for(plane: Plane, result: str, code: int) -> None:
+    """Only one that passed is a success; an older one that did is none."""
+    plane.put("drill-passed")
+    drilling = at(WORLDS["drill"](), datetime.now(UTC))["status"]
+
+    def drill(status: Object, _command: Any) -> Object:
+        before = status["drill"]
+        last = {**before["last"], "result": result, "message": "so it ended", "ended": "2030-01-01T00:00:00Z"}
+        after = {**status, "drill": {**before, "last": last}}
+        threading.Timer(1.5, lambda: plane.status("fraud", lambda now: {**after, "commands": now["commands"]})).start()
+        return {**drilling, "drill": before, "observedGeneration": status["observedGeneration"]}
+
+    plane.operator(drill)
+    found = plane.run("drill", "fraud", "--wait", "--reason", "quarterly proof")
+    (command,) = plane.commands()
+    assert (command.action, command.revision, command.reason) == (Action.DRILL, NEW, "quarterly proof")
+    assert found.code == code
+    assert found.out.splitlines()[-1] == f"fraud: drill {result.lower()}: so it ended"
+    assert "Drill" in found.err, "progress"
+
+
 def test_what_was_undone_is_what_the_operator_accepts() -> None:
     """The operator compares the command with its own stable revision."""
     model = WORLDS["probation"]()
@@ -209,6 +234,13 @@ def test_an_operator_that_does_not_react_is_said_to_be_silent(plane: Plane, monk
 
 ABSURD = [
     ("stable", "pause", "cannot pause fraud: no trial is under way: revision e04d5521aa serves"),
+    ("canary", "drill", "cannot drill fraud: a drill begins at rest: revision e04d5521aa answers 25 % of live"),
+    ("drill", "drill", "cannot drill fraud: a drill is under way already"),
+    (
+        "drill",
+        "promote",
+        "cannot promote fraud: a drill is under way, which ends by itself; seatrial abort ends it now",
+    ),
     ("stable", "retry", "cannot retry fraud: no revision was sent back: revision e04d5521aa serves"),
     ("canary", "resume", "cannot resume fraud: it is not paused"),
     (

@@ -101,6 +101,17 @@ def test_pods_as_weights() -> None:
     agrees("sailing-by-pods", watcher.story())
 
 
+def test_a_drill() -> None:
+    watcher = Watcher(SHADOW, FLIP, probation={"duration": "0s"})
+    watcher.world.run(40)
+    watcher.ask(Action.DRILL)
+    watcher.until("Drill")
+    assert asking.done(Action.DRILL, watcher.reading())
+    watcher.until("Stable")
+    assert "drill passed" in drawn(view.history(watcher.object(), watcher.world.now))
+    agrees("sailing-drill", watcher.story())
+
+
 def test_a_flip_that_somebody_approves() -> None:
     watcher = Watcher(SHADOW, FLIP, probation={"duration": "2m", "keep": "Full"})
     watcher.world.image("fraud:v2")

@@ -15,6 +15,10 @@ from seatrial.api.status import (
     BackReason,
     CheckStatus,
     Condition,
+    DrillReport,
+    DrillResult,
+    DrillRun,
+    DrillStatus,
     HistoryEntry,
     Mirror,
     Outcome,
@@ -276,6 +280,73 @@ def _going_back() -> Status:
     )
 
 
+COPY = "b72e2aa1c0"
+DRILLED = DrillReport(
+    revision=OLD,
+    by="ann",
+    reason="quarterly proof",
+    started=before(hours=3, minutes=4),
+    ended=before(hours=3),
+    result=DrillResult.PASSED,
+    message="going back took 3s, and none of 494 requests to the copy was lost",
+    minimum_after=timedelta(seconds=3),
+    zero_after=timedelta(seconds=6),
+    requests=494,
+    lost=0,
+)
+
+
+def _drill(**more: Any) -> Status:
+    """A copy of the stable revision answers 5 %."""
+    waits = "212 requests answered by the copy at 5 %: it is failed on purpose after 20 of them and 45s"
+    check = CheckStatus(name="drill", message=waits, at=before(seconds=9), trial=arms(0, 212, 0, 4012))
+    copied = rollout(
+        revision=COPY, step=0, steps="5", preflight=None, drill=DrillRun(by="ann", reason="quarterly proof")
+    )
+    at_five = traffic(5)
+    base = canary(
+        phase=Phase.DRILL,
+        message=waits,
+        weight="5",
+        step="1/1",
+        candidate=COPY,
+        conditions=ready(True, "Drill", waits),
+        traffic=at_five.model_copy(update={"slots": Slots(a=OLD, b=COPY)}),
+        rollout=copied,
+        checks=[check],
+        revisions=[*revisions(None), RevisionStatus(name=COPY, role="candidate", ready=1, replicas=1)],
+        drill=DrillStatus(),
+    )
+    return base.model_copy(update=more)
+
+
+def _drill_back() -> Status:
+    why = "check drill failed: failed on purpose, 446 requests answered by the copy at 5 %"
+    drilling = _drill()
+    assert drilling.rollout is not None
+    back = Back(reason=BackReason.CHECK_FAILED, message=why, at=before(seconds=2))
+    route = drilling.traffic.model_copy(update={"wanted": Split(a=PARTS - 1, b=1)})
+    return drilling.model_copy(
+        update={
+            "message": f"drill: the copy goes back: {why}",
+            "traffic": route,
+            "rollout": drilling.rollout.model_copy(update={"back": back}),
+        }
+    )
+
+
+def _drilled() -> Status:
+    return _stable().model_copy(
+        update={"drill": DrillStatus(last=DRILLED, next=NOW + timedelta(days=6, hours=4), passed_at=DRILLED.ended)}
+    )
+
+
+def _drill_failed() -> Status:
+    message = "7 of 501 requests to the copy were lost: check drill failed: failed on purpose, 446 requests answered"
+    failed = DRILLED.model_copy(update={"result": DrillResult.FAILED, "message": message, "lost": 7})
+    return _stable().model_copy(update={"drill": DrillStatus(last=failed)})
+
+
 def _preparing() -> Status:
     return canary(
         phase=Phase.PREPARING,
@@ -456,6 +527,10 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
             conditions=ready(False, "InvalidSpec", "spec.template: '1GiB' is no quantity: write 1Gi", stalled=True),
         )
     ),
+    "drill": lambda: obj(_drill()),
+    "drill-back": lambda: obj(_drill_back()),
+    "drill-passed": lambda: obj(_drilled()),
+    "drill-failed": lambda: obj(_drill_failed()),
     "preparing": lambda: obj(_preparing()),
     "preflight-failed": lambda: obj(
         _rolled_back().model_copy(

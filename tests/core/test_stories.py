@@ -496,3 +496,17 @@ def test_an_idle_resource_costs_no_write() -> None:
     world.run(3600)
     assert (world.writes, world.status_writes) == (writes, statuses)
     assert world.watchers[0].passes == passes  # type: ignore[attr-defined]
+
+
+def test_a_candidate_whose_pods_had_all_gone_comes_back() -> None:
+    """A gateway tells nothing of a backend without weight, and without evidence no weight rises: one part breaks that."""
+    world = served(hands_off=False)
+    new = world.image("fraud:v2")
+    assert world.run(300, until=lambda w: w.weight(new) == PARTS // 4)
+    world.quota = "exceeded quota: memory"
+    world.kill_pods(new)
+    assert world.run(60, until=lambda w: w.weight(new) == 0)
+    world.run(120)
+    world.quota = ""
+    ends(world, Phase.STABLE)
+    assert world.status.stable == new

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from seatrial.api.status import Condition, HistoryEntry, Phase, Status, Trialled
+from seatrial.api.status import Condition, DrillReport, DrillResult, DrillStatus, HistoryEntry, Phase, Status, Trialled
 from seatrial.cluster.client import Call
 from seatrial.runtime.endpoints import Endpoints
 from seatrial.runtime.logs import JsonFormatter, TextFormatter
@@ -146,6 +146,32 @@ async def test_endpoints_say_what_is_wrong() -> None:
 
 def value(telemetry: Telemetry, metric: str, /, **labels: str) -> float | None:
     return telemetry.registry.get_sample_value(metric, labels)
+
+
+def test_drills_are_told_and_what_is_not_known_is_left_out() -> None:
+    telemetry, key = Telemetry(), ("payments", "fraud")
+    labels = {"namespace": "payments", "name": "fraud"}
+    last = DrillReport(
+        revision="e04d5521aa",
+        by="ann",
+        started=NOW,
+        ended=NOW,
+        result=DrillResult.PASSED,
+        message="",
+        minimum_after=timedelta(seconds=2.5),
+        requests=494,
+        lost=0,
+    )
+    passed = Status(drill=DrillStatus(last=last, passed_at=NOW))
+    telemetry.stored(key, Status(), passed)
+    assert value(telemetry, "seatrial_drill_back_seconds", **labels) == 2.5
+    assert value(telemetry, "seatrial_drill_lost_requests", **labels) == 0
+    assert value(telemetry, "seatrial_drill_last_success_timestamp_seconds", **labels) == NOW.timestamp()
+    unknown = last.model_copy(update={"result": DrillResult.UNDECIDED, "lost": None, "minimum_after": None})
+    telemetry.stored(key, passed, Status(drill=DrillStatus(last=unknown, passed_at=NOW)))
+    assert value(telemetry, "seatrial_drill_back_seconds", **labels) is None
+    assert value(telemetry, "seatrial_drill_lost_requests", **labels) is None
+    assert value(telemetry, "seatrial_drill_last_success_timestamp_seconds", **labels) == NOW.timestamp()
 
 
 def test_series_of_a_resource_follow_it_and_go_with_it() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seatrial.api.status import PARTS, Outcome, Status
-from seatrial.build.names import REVISION_LABEL, child_name
+from seatrial.api.status import PARTS, Outcome, Phase, Status
+from seatrial.build.drill import drill_revision
+from seatrial.build.names import DRILL_LABEL, REVISION_LABEL, child_name
 from seatrial.core.capacity import pods_for
+from seatrial.core.legs import DRILL_WEIGHT
 from seatrial.core.state import Manifest, Plan, Ref
-from seatrial.core.traffic import highest, weight_of
+from seatrial.core.traffic import highest, parts, weight_of
 from tests.sim.prometheus import Weather
 from tests.sim.world import NAME, World, rule_of
 
@@ -104,6 +106,7 @@ class Invariants:
         self._neighbours_see_who_serves(world, plan, live or {}, new)
         self._waiting_is_explained(after)
         self._copies_only_in_a_shadow(after, route_of(plan))
+        self._a_drill_changes_nothing(world, plan, route_of(plan))
         if self.lossless:
             assert not world.lost, f"lost requests: {dict(world.lost)}"
 
@@ -119,6 +122,30 @@ class Invariants:
         name = child_name(NAME, rollout.revision)
         assert copied[0]["requestMirror"]["backendRef"]["name"] == name
         assert weights(new).get(name, 0) == 0, "a shadow answered somebody"
+
+    def _a_drill_changes_nothing(self, world: World, plan: Plan, new: Manifest | None) -> None:
+        """Its copy never becomes stable, is in no record of what was tried, and never gets more than its step."""
+        after = plan.status
+        labels = [m["metadata"].get("labels", {}) for m in (*world.objects.values(), *plan.apply)]
+        copies = {mine[REVISION_LABEL] for mine in labels if DRILL_LABEL in mine}
+        copies |= {drill_revision(mine[REVISION_LABEL]) for mine in labels if REVISION_LABEL in mine}
+        assert after.stable not in copies, "a drill became stable"
+        assert not copies & {entry.revision for entry in after.history}
+        assert after.rejected is None or after.rejected.revision not in copies
+        for name in copies:
+            assert weights(new).get(child_name(NAME, name), 0) <= parts(DRILL_WEIGHT)
+        rollout = after.rollout
+        if rollout is None or rollout.drill is None:
+            assert rollout is None or rollout.revision not in copies, "a copy is on trial"
+            return
+        assert rollout.revision in copies
+        assert not (rollout.promoting or rollout.promote or rollout.skipped_checks)
+        assert after.phase in (Phase.DRILL, Phase.SUSPENDED)
+        stalled = next(c for c in after.conditions if c.type == "Stalled")
+        reconciling = next(c for c in after.conditions if c.type == "Reconciling")
+        assert stalled.status == "False" or not self.hands_off
+        whole = world.ready(str(after.stable)) >= world.resource["spec"]["replicas"]
+        assert reconciling.status == "False" or not whole or not self.hands_off
 
     def _weights_sum(self, route: Manifest) -> None:
         for number in (0, *kept(route)):

@@ -419,6 +419,11 @@ class World:
         self.tell(f"kubectl: annotate namespace {NAMESPACE} {FREEZE}" + (f"={reason}" if reason else "-"))
         self.wake_at = self.now
 
+    @property
+    def asked(self) -> list[str]:
+        """The lines that people wrote."""
+        return [line for line in self.resource["metadata"]["annotations"].get(COMMANDS, "").split("\n") if line]
+
     def tell(self, sentence: str) -> None:
         """A line of the transcript."""
         at = int((self.now - START).total_seconds())
@@ -768,8 +773,12 @@ class World:
         if (route := self.objects.get(self.route)) is not None:
             for number, rule in enumerate(route["spec"]["rules"]):
                 place = f"httproute/{NAMESPACE}/{self.route.name}/rule/{number}"
-                for position in range(len(rule["backendRefs"])):
-                    self._proof(f"{place}/backend/{position}")
+                for position, ref in enumerate(rule["backendRefs"]):
+                    cluster = f"{place}/backend/{position}"
+                    if ref.get("weight", 1):
+                        self._proof(cluster)
+                    else:
+                        self._forget(cluster)
                 for index, entry in enumerate(rule.get("filters", ())):
                     if "requestMirror" in entry:
                         self._proof(f"{place}-mirror-{index}")
@@ -801,6 +810,12 @@ class World:
             "pod": "envoy-0",
         }
         self.counters[tuple(sorted(labels.items()))] = 1
+
+    def _forget(self, cluster: str) -> None:
+        """The gateway makes no cluster for a backend without weight; what its counters held is gone."""
+        own = ("envoy_cluster_name", cluster)
+        self.counters = {labels: value for labels, value in self.counters.items() if own not in labels}
+        self._tallies.pop(cluster, None)
 
     def _count(self, cluster: str, count: int, *, errors: int, slow: int) -> None:
         tally = self._tallies.setdefault(cluster, [0, 0, 0])

@@ -75,6 +75,27 @@ def waits(kind: OverlayKind) -> When:
     return when
 
 
+def rests(world: World) -> bool:
+    """The candidate was accepted, and nothing else is on the route."""
+    status = world.status
+    held = {status.traffic.slots.a, status.traffic.slots.b} - {None}
+    return status.phase is Phase.STABLE and held == {world.wanted} and world.quiet
+
+
+def obeyed(world: World) -> bool:
+    """The operator has read what was asked of it."""
+    return all(line.split()[0] in world.status.commands for line in world.asked)
+
+
+def in_a_drill(world: World) -> bool:
+    """The copy has met traffic, or there is no drill after all."""
+    return obeyed(world) and (exposed(world) or world.status.phase is not Phase.DRILL)
+
+
+def asks_for_a_drill(world: World) -> None:
+    world.command(Action.DRILL, str(world.status.stable))
+
+
 def says(action: Action) -> Callable[[World], object]:
     def do(world: World) -> None:
         status = world.status
@@ -156,6 +177,11 @@ ERRANDS: tuple[Errand, ...] = (
     ),
     Errand(
         "parked", deeds=(Deed(later, changes(replicas=0)), Deed(phase(Phase.PARKED), changes(replicas=4))), loses=True
+    ),
+    Errand("somebody asks for a drill", deeds=(Deed(rests, asks_for_a_drill),)),
+    Errand(
+        "a new revision in a drill",
+        deeds=(Deed(rests, asks_for_a_drill), Deed(in_a_drill, applies(NEXT))),
     ),
     Errand("a first revision", first=True),
     Errand("a first revision that crashes", Behaviour(start=10, crash_after=1), first=True),

@@ -18,6 +18,12 @@ def transition(before: Status, after: Status) -> str | None:
             return f"{after.phase}: another revision"
         if new.step > old.step:
             return f"{after.phase}: next step"
+        if new.exposed != old.exposed:
+            return f"{after.phase}: exposed"
+        if (new.back is None) != (old.back is None):
+            return f"{after.phase}: goes back"
+        if (new.drill and new.drill.released_at) != (old.drill and old.drill.released_at):
+            return f"{after.phase}: counted"
         if (
             new.back is not None
             and old.back is not None

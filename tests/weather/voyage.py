@@ -21,7 +21,7 @@ from seatrial.core.state import Plan
 from tests.sim.chance import quick
 from tests.sim.invariants import Invariants
 from tests.sim.world import Moment, World, settled
-from tests.weather.errands import CANDIDATE, ERRANDS, PATIENCE, Deed, Errand
+from tests.weather.errands import CANDIDATE, ERRANDS, PATIENCE, Deed, Errand, obeyed
 from tests.weather.faults import FAULTS, Cost, Fault, Situation
 from tests.weather.strategies import STRATEGIES
 from tests.weather.transitions import transition
@@ -270,7 +270,12 @@ class Voyage:
 
     def _over(self, world: World) -> bool:
         status = world.status
-        if self._ends or status.rollout is not None or status.observed_generation != world.generation:
+        if (
+            self._ends
+            or status.rollout is not None
+            or not obeyed(world)
+            or status.observed_generation != world.generation
+        ):
             return False
         if self._forgotten():
             return True

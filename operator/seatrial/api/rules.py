@@ -725,6 +725,15 @@ RULES: tuple[Rule, ...] = (
         values={"duration": _quoted("duration")},
     ),
     Rule(
+        name="drill-not-too-often",
+        at="spec.strategy.drill",
+        blame=".every",
+        cel="duration(self.every) >= duration('1h') && duration(self.every) <= duration('8784h')",
+        holds=lambda self: _between(self["every"], "1h", "8784h"),
+        message="drills every {every}: set 1h or more, since each takes minutes, and 8784h (a year) at the most",
+        values={"every": _quoted("every")},
+    ),
+    Rule(
         name="holdback-needs-pods",
         at="spec.strategy.probation",
         blame=".holdback",

@@ -414,6 +414,13 @@ class Window(Model):
     """The time zone, such as `Europe/Berlin`."""
 
 
+class Drill(Model):
+    """When going back is practised: a copy of the stable revision is put on trial, failed on purpose, and timed."""
+
+    every: Duration
+    """The time between two drills, at least 1h. Each model has its own hour; what was missed is done once."""
+
+
 class Strategy(Model):
     """How a new revision is tried."""
 
@@ -426,6 +433,8 @@ class Strategy(Model):
     """How the revision before is kept after a promotion."""
     windows: Annotated[list[Window], Field(min_length=1, max_length=14)] | None = None
     """When a candidate may be given more exposure, or all traffic; always where left out."""
+    drill: Drill | None = None
+    """When going back is practised by itself; left out, only when somebody asks for it (`seatrial drill`)."""
 
 
 class OnFail(StrEnum):

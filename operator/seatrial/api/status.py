@@ -53,6 +53,8 @@ class Phase(StrEnum):
     """`spec.suspend` is set: nothing is written but status."""
     PARKED = "Parked"
     """`spec.replicas` is 0."""
+    DRILL = "Drill"
+    """The wanted revision serves, and going back is practised with a copy of it."""
 
 
 class Outcome(StrEnum):
@@ -377,6 +379,19 @@ class SkippedChecks(Model):
     """When."""
 
 
+class DrillRun(Model):
+    """What makes a trial a drill: a copy of the stable revision that is failed on purpose."""
+
+    by: Short
+    """Who asked, or `schedule`."""
+    reason: Sentence = ""
+    """Why."""
+    met_at: Time | None = None
+    """When the copy was let in to live traffic."""
+    released_at: Time | None = None
+    """When its requests had been counted at the minimum, and it went on to nothing."""
+
+
 class Rollout(Model):
     """The trial under way."""
 
@@ -422,6 +437,8 @@ class Rollout(Model):
     """Image digests the candidate's pods run."""
     overlay: Overlay | None = None
     """Why the trial waits."""
+    drill: DrillRun | None = None
+    """Set for a drill, which never becomes stable."""
 
 
 class Trialled(StrEnum):
@@ -493,6 +510,67 @@ class ProbationStatus(Model):
     """The trial as it goes on: the accepted revision is judged as before, beside the one it replaced."""
 
 
+class DrillResult(StrEnum):
+    """How a drill ended. Only what was measured counts as passed."""
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+    """Going back took too long, requests were lost, or the copy never served."""
+    UNDECIDED = "Undecided"
+    """Something could not be measured."""
+    ABORTED = "Aborted"
+    """Somebody ended it, or another revision was wanted."""
+
+
+class DrillReport(Model):
+    """A drill that ended."""
+
+    revision: RevisionName
+    """The stable revision whose copy was sent back."""
+    by: Short
+    """Who asked, or `schedule`."""
+    reason: Sentence = ""
+    """Why."""
+    started: Time
+    """When it began."""
+    ended: Time
+    """When it ended."""
+    result: DrillResult
+    """How it ended."""
+    message: Sentence
+    """The result as a sentence with its numbers."""
+    minimum_after: Duration | None = None
+    """From the decision to go back until the copy was confirmed at one part of a million or less."""
+    zero_after: Duration | None = None
+    """The same until it was confirmed to get nothing, without the time at the minimum in which it was counted."""
+    requests: Annotated[int, Field(ge=0)] | None = None
+    """Requests that the copy answered; unset where they could not be counted."""
+    lost: Annotated[int, Field(ge=0)] | None = None
+    """Errors among them beyond stable's own share; unset where they could not be counted."""
+
+
+class DrillRequest(Model):
+    """Somebody asked for a drill that has not begun."""
+
+    by: Short
+    """Who."""
+    reason: Sentence = ""
+    """Why."""
+
+
+class DrillStatus(Model):
+    """Drills: the next one, and how the last one ended."""
+
+    next: Time | None = None
+    """When the schedule calls for the next one."""
+    asked: DrillRequest | None = None
+    """A drill that waits for its turn."""
+    last: DrillReport | None = None
+    """The last one."""
+    passed_at: Time | None = None
+    """When one last passed."""
+
+
 class RevisionStatus(Model):
     """A revision that has pods."""
 
@@ -556,6 +634,8 @@ class Status(Model):
     """The time after a promotion, while it lasts."""
     kept: Sentence = ""
     """What is held for going back, and what going back would take."""
+    drill: DrillStatus | None = None
+    """Drills of going back: the next one, and how the last one ended."""
     checks: Annotated[list[CheckStatus], Field(max_length=20)] = []
     """Evidence and verdicts of the trial under way, or of the last one."""
     paused: Paused | None = None

@@ -19,6 +19,9 @@ COMPARER_LABEL = f"{GROUP}/comparer"
 """On a comparer's Deployment, Service and pods: the candidate's revision. They do not bear the revision's own label,
 or its Service would send them requests."""
 
+DRILL_LABEL = f"{GROUP}/drill"
+"""On the Deployment and pods of a drill: the stable revision that they copy."""
+
 COMMANDS = f"{GROUP}/commands"
 """Annotation on a ModelDeployment: commands of people, a line each."""
 SPEC_BY = f"{GROUP}/spec-by"

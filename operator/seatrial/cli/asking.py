@@ -45,6 +45,10 @@ def target(r: Reading, action: Action, word: str = "") -> str:
         return r.rejected
     if action is Action.ABORT and r.probation:
         return r.stable
+    if action is Action.DRILL:
+        return _drilled(r, word or action)
+    if r.drilling and action is not Action.ABORT:
+        raise _no(r, word or action, "a drill is under way, which ends by itself; seatrial abort ends it now")
     if not r.on_trial:
         wait = "; the operator has not seen the newest spec yet, try again in a moment" if r.behind else ""
         raise _no(r, word or action, f"no trial is under way: {headline(r)}{wait}{_by_spec(r, action)}")
@@ -71,6 +75,15 @@ def target(r: Reading, action: Action, word: str = "") -> str:
     if action is Action.SKIP_CHECKS and not r.stable:
         raise _no(r, word or action, "a first revision is accepted on its pods and its recorded requests")
     return r.candidate
+
+
+def _drilled(r: Reading, word: str) -> str:
+    """The revision that a drill would copy."""
+    if r.drilling or r.drill_asked:
+        raise _no(r, word, "a drill is under way already" if r.drilling else "a drill waits for its turn already")
+    if r.on_trial or r.phase not in ("Stable", "Parked") or not r.stable:
+        raise _no(r, word, f"a drill begins at rest: {headline(r)}")
+    return r.stable
 
 
 def ask(
@@ -173,6 +186,8 @@ def done(action: Action, r: Reading) -> str:
         return f"the checks are skipped, all traffic moves to {revision} once its pods are ready: {headline(r)}"
     if action is Action.ABORT and (r.back_reason == "Aborted" or (r.phase in ("RolledBack", "Failed") and r.rejected)):
         return f"aborted: {headline(r)}"
+    if action is Action.DRILL and (r.drilling or r.drill_asked):
+        return f"a copy of revision {r.stable} goes on trial and is failed on purpose: {r.message}"
     if action is Action.RETRY and not (r.rejected or r.contested):
         return f"tried again: {headline(r)}"
     return ""

@@ -65,7 +65,7 @@ def table(
 
 def _row(r: Reading, now: datetime, *, namespaces: bool, wide: bool) -> list[str]:
     weight = share(r.weight(r.candidate, confirmed=True)) if r.on_trial else ""
-    step = f"{r.step + 1}/{len(r.steps)}" if r.on_trial and r.exposed and r.stable else ""
+    step = f"{r.step + 1}/{len(r.steps)}" if r.on_trial and r.exposed and r.stable and not r.drilling else ""
     row = [r.name, place(r), weight, step, r.stable, r.candidate, r.message or headline(r)]
     if wide:
         ready = " ".join(f"{rev.ready}/{rev.replicas}" for rev in r.revisions)

@@ -28,6 +28,7 @@ ACTIONS = {
     "resume": "end a pause",
     "abort": "send the candidate back; on probation, bring the revision before back",
     "retry": "try a revision again that was sent back",
+    "drill": "practise going back: a copy of the stable revision is failed on purpose, and timed",
 }
 ALIASES = {
     "undo": ("abort", "bring the revision before back, without a trial, while it is kept"),
@@ -103,6 +104,12 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
         sub.add_argument("--reason", default="", help="why; kept with the command on the object")
         sub.add_argument("--no-wait", action="store_true", help="do not wait for the operator to react")
         sub.set_defaults(action=action, word=word, skip_checks=False)
+        if word == "drill":
+            sub.add_argument("--wait", action="store_true", help="wait for the result, and say it as an exit code")
+            sub.add_argument(
+                "--timeout", type=_timeout, default="30m", metavar="TIME", help="such as 10m, 1h; 0 is for ever"
+            )
+            sub.set_defaults(go=_drill)
         if word == "promote":
             sub.add_argument(
                 "--skip-checks",
@@ -299,6 +306,24 @@ def _act(args: argparse.Namespace) -> int:
         now=lambda: datetime.now(UTC),
         out=sys.stdout,
         err=sys.stderr,
+    )
+
+
+def _drill(args: argparse.Namespace) -> int:
+    if not args.wait:
+        return _act(args)
+    from seatrial.cli import watching  # noqa: PLC0415
+    from seatrial.cli.reading import Reading  # noqa: PLC0415
+
+    if args.no_wait:
+        raise CliError("--wait and --no-wait exclude each other", USAGE)
+    cluster = _cluster(args)
+    before = Reading(cluster.get(args.name)).drill
+    asked = _act(args)
+    if asked != OK:
+        return asked
+    return watching.wait_for_drill(
+        cluster, args.name, before=before, timeout=args.timeout, out=sys.stdout, err=sys.stderr
     )
 
 

@@ -38,6 +38,7 @@ PHASES = {
     "Failed": Phase("red", badly=True),
     "Suspended": Phase("yellow"),
     "Parked": Phase("dim", well=True),
+    "Drill": Phase("bright_blue", well=True),
 }
 
 _UNKNOWN = Phase("dim")

@@ -105,6 +105,21 @@ class ProbationView:
     until: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class DrillView:
+    """A drill that ended."""
+
+    revision: str
+    by: str
+    result: str
+    message: str
+    ended: datetime | None
+    minimum_after: timedelta | None
+    """From the decision to go back until the copy was confirmed at the minimum."""
+    zero_after: timedelta | None
+    """Until it was confirmed to get nothing."""
+
+
 class Reading:
     """One ModelDeployment, as far as a person is told of it."""
 
@@ -156,6 +171,43 @@ class Reading:
     def behind(self) -> bool:
         """Whether the operator has not looked at the newest spec yet."""
         return self.observed_generation < self.generation
+
+    @property
+    def drilling(self) -> bool:
+        """Whether what is under way is a drill: a copy of the stable revision that is failed on purpose."""
+        return bool(raw.mapping(self._rollout, "drill"))
+
+    @property
+    def drilled(self) -> bool:
+        """Whether the drill's copy is back at the minimum, where its requests are counted."""
+        run, back = raw.mapping(self._rollout, "drill"), raw.mapping(self._rollout, "back")
+        return bool(run) and "minimumAt" in back and "releasedAt" not in run
+
+    @property
+    def drill_asked(self) -> bool:
+        """Whether a drill waits for its turn."""
+        return bool(raw.mapping(raw.mapping(self._status, "drill"), "asked"))
+
+    @property
+    def next_drill(self) -> datetime | None:
+        """When the schedule calls for a drill."""
+        return raw.time(raw.mapping(self._status, "drill"), "next")
+
+    @property
+    def drill(self) -> DrillView | None:
+        """How the last drill ended."""
+        entry = raw.mapping(raw.mapping(self._status, "drill"), "last")
+        if not entry:
+            return None
+        return DrillView(
+            raw.text(entry, "revision"),
+            raw.text(entry, "by"),
+            raw.text(entry, "result"),
+            raw.text(entry, "message"),
+            raw.time(entry, "ended"),
+            raw.duration(entry, "minimumAfter"),
+            raw.duration(entry, "zeroAfter"),
+        )
 
     @property
     def on_trial(self) -> bool:

@@ -145,6 +145,13 @@ def _rolling_back(r: Reading) -> str:
     )
 
 
+def _drill(r: Reading) -> str:
+    if r.drilled:
+        return f"{_serving(r)}; the copy that a drill sent back is at the minimum, and its requests are counted"
+    does = "is being withdrawn, it still gets" if r.going_back else "answers"
+    return f"going back is practised: {r.candidate}, a copy of {r.stable}, {does} {_weight(r, r.candidate)} of live requests"
+
+
 def _rolled_back(r: Reading) -> str:
     probation = " from its probation" if r.failed_probation else ""
     return f"revision {r.rejected or r.candidate} was sent back{probation}; {_serving(r)}"
@@ -163,6 +170,7 @@ _HEADLINES: dict[str, Callable[[Reading], str]] = {
     "RolledBack": _rolled_back,
     "Failed": lambda r: f"the first revision {r.rejected or r.candidate} never served",
     "Suspended": lambda r: f"suspended: the operator writes nothing but status (spec.suspend is set); {_serving(r)}",
+    "Drill": _drill,
     "Parked": lambda _: "parked: nothing serves (spec.replicas is 0)",
 }
 
@@ -195,6 +203,8 @@ def next_steps(r: Reading, command: str) -> list[tuple[str, str]]:
         return [(f"{command} undo {where}", f"bring revision {r.probation.previous} back, without a trial")]
     if not r.on_trial or r.going_back or r.promoting:
         return []
+    if r.drilling:
+        return [(f"{command} abort {where}", "end the drill now")]
     return _steering(r, command, where)
 
 

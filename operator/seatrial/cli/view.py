@@ -46,6 +46,13 @@ OUTCOMES = {
     "Superseded": ("–", "dim"),
 }
 ROLES = {"candidate": "cyan", "stable": "green", "previous": "blue"}
+DRILLS = {
+    "Passed": ("✔", "green"),
+    "Failed": ("✘", "red"),
+    "Undecided": ("…", "yellow"),
+    "Aborted": ("–", "dim"),
+}
+"""By the result of a drill."""
 PROBATIONS = {
     "Pass": ("passed its probation", "green"),
     "Undecided": ("its probation ended undecided", "yellow"),
@@ -75,13 +82,16 @@ def why(obj: Mapping[str, Any], now: datetime, *, command: str = "seatrial") -> 
 def history(obj: Mapping[str, Any], now: datetime) -> RenderableType:
     """The trials that ended, the latest first."""
     r = Reading(obj)
-    if not r.history:
+    drill = _drills(r, now)
+    if not r.history and drill is None:
         return Text(f"{r.name} has no trial behind it yet.")
     parts: list[RenderableType] = []
     for trial in r.history:
         if parts:
             parts.append(Text())
         parts += _trial(trial, now)
+    if drill is not None:
+        parts += [Text(), drill] if parts else [drill]
     return Group(*parts)
 
 
@@ -126,6 +136,8 @@ def _live(r: Reading, now: datetime, command: str, width: int) -> list[Renderabl
     parts += _attention(r, waits, command, width)
     if not r.on_trial and r.history and not phase(r.phase).badly:
         parts += [Text(), _past(r, now)]
+    if not r.on_trial and (drill := _drills(r, now)) is not None:
+        parts += [Text(), drill]
     return parts
 
 
@@ -148,6 +160,8 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
     if _judged(r):
         title = Text("Checks" if r.on_trial or r.probation else "Checks of the last trial", style="bold")
         parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
+    if (drill := _drills(r, now)) is not None:
+        parts += [Text(), Text("Going back was practised", style="bold"), drill]
     steps = next_steps(r, command)
     under_way = r.on_trial or r.probation is not None
     if r.kept:
@@ -179,7 +193,20 @@ def _news(r: Reading) -> str:
     return "" if message.rstrip(".") in said or r.phase in {"Suspended", "Parked"} else message
 
 
+def _drills(r: Reading, now: datetime) -> RenderableType | None:
+    """How the last drill ended, and when the next one is due."""
+    coming = f"next drill in {span(r.next_drill - now)}" if r.next_drill else ""
+    if r.drill is None:
+        return Text(coming, style="dim") if coming else None
+    mark, style = DRILLS.get(r.drill.result, ("?", "dim"))
+    told = Text.assemble((f"drill {r.drill.result.lower()} {ago(r.drill.ended, now)}", style), f": {r.drill.message}")
+    told.append(f"; {coming}" if coming else "", style="dim")
+    return _fold((f"{mark} ", told), mark=style)
+
+
 def _back(r: Reading) -> str:
+    if r.drilling:
+        return ""  # a copy that is failed on purpose is nobody's failure
     back = r.back_message or (r.rejected_why if phase(r.phase).badly else "")
     return r.message if back and back in r.message else back
 

@@ -104,6 +104,16 @@ def _rolling_back(r: Reading, _now: datetime) -> list[Wait]:
     return [*pods, Wait(r.carrier, _confirmation(r) or "requests in flight on the candidate")]
 
 
+def _drill(r: Reading, now: datetime) -> list[Wait]:
+    if r.drilled:
+        return [Wait("check", "the last answers of the copy, and the scrapes that count them")]
+    if r.going_back:
+        return _rolling_back(r, now)
+    if not r.exposed:
+        return _preparing(r, now)
+    return [Wait("check", sentence(check)) for check in r.checks] if r.step_confirmed else _rolling_back(r, now)
+
+
 _PHASES: dict[str, Callable[[Reading, datetime], list[Wait]]] = {
     "Preparing": _preparing,
     "Shadow": _exposed,
@@ -112,6 +122,7 @@ _PHASES: dict[str, Callable[[Reading, datetime], list[Wait]]] = {
     "Promoting": _promoting,
     "Probation": _probation,
     "RollingBack": _rolling_back,
+    "Drill": _drill,
 }
 
 

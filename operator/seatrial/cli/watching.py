@@ -14,7 +14,7 @@ from seatrial.cli import lines
 from seatrial.cli.access import Cluster, HttpError, Object
 from seatrial.cli.errors import NOT_FOUND, NOT_YET, OK, SENT_BACK, CliError
 from seatrial.cli.phases import phase
-from seatrial.cli.reading import Reading
+from seatrial.cli.reading import DrillView, Reading
 from seatrial.cli.story import headline, place, span
 
 RECONNECT = 1.0
@@ -233,6 +233,39 @@ def wait_for(cluster: Cluster, name: str, *, wanted: str, timeout: timedelta | N
             where = f"it is {place(reading)}: {headline(reading)}" if reading else "nothing was heard of it"
             assert timeout is not None
             raise CliError(f"{name} was not decided within {span(timeout)}; {where}", NOT_YET)
+
+
+def wait_for_drill(
+    cluster: Cluster, name: str, *, before: DrillView | None, timeout: timedelta | None, out: TextIO, err: TextIO
+) -> int:
+    """`drill NAME --wait`: progress on stderr, the result on stdout; only a drill that passed is a success."""
+    feed = Feed(cluster, name)
+    end = None if timeout is None else time.monotonic() + timeout.total_seconds()
+    last: tuple[object, ...] | None = None
+    while True:
+        change = feed.next(1.0 if end is None else min(1.0, max(0.0, end - time.monotonic())))
+        if change is not None and change.trouble:
+            print(change.trouble, file=err, flush=True)
+        elif change is not None and change.obj is None:
+            raise CliError(f"{name} was deleted while its drill was waited for", NOT_FOUND)
+        elif change is not None and change.obj is not None:
+            reading = Reading(change.obj)
+            found = reading.drill
+            if found is not None and found != before:
+                print(f"{name}: drill {found.result.lower()}: {found.message}", file=out)
+                return _DRILLED.get(found.result, SENT_BACK)
+            if not reading.drilling and not reading.drill_asked:
+                raise CliError(f"the drill of {name} did not begin: seatrial why {name}", SENT_BACK)
+            if last != lines.log_key(change.obj):
+                last = lines.log_key(change.obj)
+                print(lines.log_line(change.obj, datetime.now(UTC)), file=err, flush=True)
+        if end is not None and time.monotonic() >= end:
+            assert timeout is not None
+            raise CliError(f"the drill of {name} has not ended within {span(timeout)}: seatrial why {name}", NOT_YET)
+
+
+_DRILLED = {"Passed": OK, "Undecided": NOT_YET}
+"""Exit codes of results."""
 
 
 def _key(obj: Object) -> str:

@@ -9,6 +9,7 @@ from seatrial.api.status import Status
 from seatrial.build.comparer import comparer_deployment, comparer_service
 from seatrial.build.deployment import render, serving_port
 from seatrial.build.disruption import disruption_budget
+from seatrial.build.drill import drill_deployment, drill_revision
 from seatrial.build.names import PORT, PREVIEW, child_name, comparer_name, is_comparer
 from seatrial.build.record import record
 from seatrial.build.route import splice as spliced
@@ -22,7 +23,7 @@ from seatrial.core.traffic import as_backends, copies_of, highest, parts
 
 def rendered(p: Pass, revision: str) -> Manifest | None:
     """A revision's Deployment without replicas: from its record; else from what runs; else, for the wanted
-    revision only, from the spec."""
+    revision and its copy only, from the spec."""
     observed = p.observed
     if (kept := observed.records.get(revision)) is not None:
         return kept.deployment
@@ -37,6 +38,8 @@ def rendered(p: Pass, revision: str) -> Manifest | None:
             observed.raw_spec,
             pre_stop=not p.installation.unsafe_traffic,
         )
+    if revision == drill_revision(p.wanted) and (copied := rendered(p, p.wanted)) is not None:
+        return drill_deployment(observed.name, p.wanted, copied)
     return None
 
 

@@ -63,7 +63,7 @@ def _second_person_wanted(p: Pass, status: Status) -> bool:
     rollout = status.rollout
     if status.stable is None or (rollout is None and (p.wanted == status.stable or status.rejected is not None)):
         return False
-    if rollout is not None and (rollout.back or rollout.promoting or rollout.skipped_checks):
+    if rollout is not None and (rollout.drill or rollout.back or rollout.promoting or rollout.skipped_checks):
         return False
     here, passed = (rollout.step, rollout.approved) if rollout is not None else (0, [])
     return any(

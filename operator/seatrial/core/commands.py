@@ -42,6 +42,8 @@ class Action(StrEnum):
     """Send the candidate back."""
     RETRY = "retry"
     """Try a revision again that was sent back, or write a rule again that was contested."""
+    DRILL = "drill"
+    """Practise going back, with a copy of the stable revision."""
     SKIP_CHECKS = "skip-checks"
     """Accept the candidate unjudged: all traffic, as soon as its pods are ready. Only with a reason."""
 

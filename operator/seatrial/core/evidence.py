@@ -8,6 +8,7 @@ from seatrial.api.spec import Check, OnFail, Runtime
 from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
 from seatrial.build.revision import digest
 from seatrial.core import checks, clock, routers, sticky, trial, voyage
+from seatrial.core.checks.drill import DRILL
 from seatrial.core.legs import Kind
 from seatrial.core.passing import Pass
 from seatrial.core.questions import MetricQuestion
@@ -26,6 +27,8 @@ FIRST_LOOK = timedelta(seconds=5)
 
 def wanted_checks(p: Pass, rollout: Rollout | None) -> list[Check]:
     """The checks in force; answers are compared in a shadow only, where both models get the same requests."""
+    if rollout is not None and rollout.drill is not None:
+        return [DRILL]
     if p.spec.analysis.none is not None:
         return []
     here = p.legs[0] if rollout is None else voyage.leg(p, rollout)
@@ -146,15 +149,14 @@ def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
             out.append(have[check.name])
             continue
         opened = checks.opening(check, situation(p, status, p.wanted), p.installation.presets, p.answers.metrics)
-        if isinstance(opened, checks.Refusal) and _just_accepted(p, status):
-            p.holding = f"stable revision {status.stable} is new: waiting for its first scrapes"
-            p.wake(FIRST_LOOK)
+        if isinstance(opened, checks.Refusal) and await_scrapes(p, status):
             return None
-        if isinstance(opened, checks.Refusal):
+        drilled = status.rollout is not None and status.rollout.drill is not None
+        if isinstance(opened, checks.Refusal) and not drilled:
             p.stalled(status, "NoSeries", f"check {check.name}: {opened.message}")
             p.wake(RETRY_OPENING)
             return None
-        if isinstance(opened, checks.Hold):
+        if isinstance(opened, checks.Hold | checks.Refusal):
             p.holding = f"check {check.name}: {opened.message}"
             p.wake(min(RETRY_OPENING, p.spec.analysis.interval))
             return None
@@ -162,9 +164,13 @@ def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
     return status.model_copy(update={"checks": out})
 
 
-def _just_accepted(p: Pass, status: Status) -> bool:
-    """Whether stable has served for so short a time that its series need not be there yet."""
-    return bool(status.history) and p.now - status.history[0].ended < FIRST_SCRAPES
+def await_scrapes(p: Pass, status: Status) -> bool:
+    """Wait where stable has served for so short a time that its series need not be there yet."""
+    if not status.history or p.now - status.history[0].ended >= FIRST_SCRAPES:
+        return False
+    p.holding = f"stable revision {status.stable} is new: waiting for its first scrapes"
+    p.wake(FIRST_LOOK)
+    return True
 
 
 def questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
@@ -216,7 +222,7 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
     assert status.rollout is not None
     seen = situation(p, status, status.rollout.revision)
     folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
-    if stored.pace is None and folded.pace is not None:
+    if stored.pace is None and folded.pace is not None and status.rollout.drill is None:
         folded = _forecast(p, check, folded)
     return checks.judge(check, folded, seen)
 

@@ -13,6 +13,9 @@ from enum import StrEnum
 
 from seatrial.api.spec import Approval, BlueGreen, Canary, Capacity, Shadow, Stage, Strategy
 
+DRILL_PATIENCE = timedelta(minutes=10)
+"""How long a drill waits for enough live requests."""
+
 
 class Kind(StrEnum):
     """What a leg exposes the candidate to."""
@@ -100,6 +103,18 @@ _LEGS: tuple[Callable[[Stage], list[Leg]], ...] = (
     lambda stage: _canary(stage.canary) if stage.canary else [],
     lambda stage: _blue_green(stage.blue_green) if stage.blue_green else [],
 )
+
+
+DRILL_WEIGHT = 5
+"""Percent of live requests that a drill's copy answers, whatever the strategy: a shadow or a preview would answer none."""
+DRILL_LOOKS = 3
+"""Looks at a copy under live traffic before it is failed."""
+
+
+def drill(interval: timedelta, *, shared: bool) -> tuple[Leg, ...]:
+    """The way of a drill: one step, which it leaves by failing only. `shared`: pods are shared in a trial."""
+    least = DRILL_LOOKS * interval
+    return (Leg(Kind.CANARY, least, least + DRILL_PATIENCE, weight=DRILL_WEIGHT, shared=shared),)
 
 
 def legs(strategy: Strategy) -> tuple[Leg, ...]:

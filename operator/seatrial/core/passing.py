@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from seatrial.api.spec import ModelDeploymentSpec
-from seatrial.api.status import Status
-from seatrial.core.legs import Leg, legs
+from seatrial.api.status import Rollout, Status
+from seatrial.core.legs import Leg, drill, legs
 from seatrial.core.questions import Answers
 from seatrial.core.state import Event, Installation, Observed, Workload
 
@@ -66,6 +66,12 @@ class Pass:
     def replicas(self) -> int:
         """Pods of a full-size revision."""
         return self.spec.replicas
+
+    def way(self, rollout: Rollout) -> tuple[Leg, ...]:
+        """The steps of what is under way: a trial's, or a drill's."""
+        if rollout.drill is None:
+            return self.legs
+        return drill(self.spec.analysis.interval, shared=any(leg.shared for leg in self.legs))
 
     def workload(self, revision: str | None) -> Workload | None:
         """A revision's Deployment and pods, if there are any."""

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seatrial.api.status import BackReason, Outcome, OverlayKind, Paused, SkippedChecks, Status
+from seatrial.api.status import (
+    BackReason,
+    DrillRequest,
+    DrillStatus,
+    Outcome,
+    OverlayKind,
+    Paused,
+    SkippedChecks,
+    Status,
+)
 from seatrial.build.names import COMMANDS
 from seatrial.build.revision import digest
-from seatrial.core import authority, borrowed, probation, trial, voyage
+from seatrial.core import authority, borrowed, drill, probation, trial, voyage
 from seatrial.core.commands import Action, Command, parse, problems
 from seatrial.core.passing import Pass
 
@@ -49,6 +58,8 @@ def _on_trial(status: Status, command: Command) -> None:
         raise RefusedError(f"it is meant for revision {command.revision}, on trial is {rollout.revision}")
     if rollout.back is not None:
         raise RefusedError(f"revision {rollout.revision} is already going back")
+    if rollout.drill is not None and command.action is not Action.ABORT:
+        raise RefusedError("a drill is under way, which ends by itself; abort ends it now")
 
 
 def _pause(p: Pass, status: Status, command: Command) -> Status:
@@ -123,6 +134,15 @@ def _retry(p: Pass, status: Status, command: Command) -> Status:
     return status.model_copy(update={"rejected": None})
 
 
+def _drill(p: Pass, status: Status, command: Command) -> Status:
+    if status.stable is not None and command.revision != status.stable:
+        raise RefusedError(f"it is meant for revision {command.revision}, stable is {status.stable}")
+    if why := drill.obstacle(p, status):
+        raise RefusedError(why)
+    asked = DrillRequest(by=command.by, reason=command.reason)
+    return status.model_copy(update={"drill": (status.drill or DrillStatus()).model_copy(update={"asked": asked})})
+
+
 def _because(command: Command) -> str:
     return f" ({command.reason})" if command.reason else ""
 
@@ -134,5 +154,6 @@ _ACTIONS: dict[Action, Callable[[Pass, Status, Command], Status]] = {
     Action.PROMOTE: _promote,
     Action.ABORT: _abort,
     Action.RETRY: _retry,
+    Action.DRILL: _drill,
     Action.SKIP_CHECKS: _skip_checks,
 }

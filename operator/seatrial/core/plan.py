@@ -30,6 +30,7 @@ from seatrial.core import (
     borrowed,
     capacity,
     clock,
+    drill,
     evidence,
     health,
     mirroring,
@@ -79,7 +80,11 @@ def ask(observed: Observed, now: datetime, installation: Installation) -> Questi
     if status.probation is not None:
         return Questions(metrics=probation.questions(p, status))
     if rollout is None:
-        if not _may_begin(p, status) or _waits_for_others(p, status):
+        if _waits_for_others(p, status):
+            return Questions()
+        if (asked := drill.ready_to_begin(p, status)) is not None:
+            return Questions(metrics=drill.opening_questions(p, status, asked))
+        if not _may_begin(p, status):
             return Questions()
         deployment = assemble.rendered(p, p.wanted)
         dry_run = None
@@ -88,8 +93,9 @@ def ask(observed: Observed, now: datetime, installation: Installation) -> Questi
             dry_run = DryRunQuestion(manifest)
         metrics = evidence.opening_questions(p, status.model_copy(update={"checks": []})) if status.stable else ()
         return Questions(metrics=metrics, dry_run=dry_run)
+    looks = evidence.due(p, rollout) or drill.counts(p, status)
     return Questions(
-        metrics=evidence.questions(p, status) if evidence.due(p, rollout) and status.stable else (),
+        metrics=evidence.questions(p, status) if looks and status.stable else (),
         preflight=_preflight_question(p, status),
     )
 
@@ -231,6 +237,8 @@ def choose(p: Pass, status: Status) -> Status:
         status = status.model_copy(update={"rejected": None})
     if rollout is None:
         return status
+    if rollout.drill is not None:
+        return drill.choose(p, status)
     if p.replicas == 0 and rollout.back is None:
         return trial.supersede(p, status, "spec.replicas is 0, the model is parked")
     if rollout.revision == p.wanted:
@@ -260,6 +268,8 @@ BEFORE_ANSWERS: tuple[Rule, ...] = (
     authority.hold,
     voyage.follow_edits,
     voyage.confirm,
+    drill.keep_schedule,
+    drill.drop,
 )
 
 
@@ -282,7 +292,8 @@ def _waits_for_others(p: Pass, status: Status) -> bool:
 
 def begin(p: Pass, status: Status) -> Status:
     """Start a trial: it is its turn, the API server takes the template, and every check knows where its numbers are."""
-    if not _may_begin(p, status):
+    drills = drill.ready_to_begin(p, status)
+    if drills is None and not _may_begin(p, status):
         return status if status.queued_since is None else status.model_copy(update={"queued_since": None})
     if _waits_for_others(p, status):
         p.holding = f"waits for its turn: {p.observed.turn}"
@@ -290,9 +301,12 @@ def begin(p: Pass, status: Status) -> Status:
             p.wake(TURN_WAKE)
             return status
         p.wake(timedelta(seconds=1))
-        p.event("Queued", f"revision {p.wanted} waits for its turn: {p.observed.turn}")
+        what = f"revision {p.wanted}" if drills is None else "a drill"
+        p.event("Queued", f"{what} waits for its turn: {p.observed.turn}")
         return status.model_copy(update={"queued_since": p.now})
     status = status.model_copy(update={"queued_since": None})
+    if drills is not None:
+        return drill.begin(p, status, drills)
     answer = p.answers.dry_run
     if p.wanted not in p.observed.workloads:
         if answer is None or answer.failed:
@@ -569,7 +583,7 @@ def _previewed(p: Pass, status: Status) -> str | None:
     if p.spec.traffic.preview is None:
         return None
     rollout = status.rollout
-    if rollout is not None and rollout.exposed and rollout.back is None:
+    if rollout is not None and rollout.exposed and rollout.back is None and rollout.drill is None:
         return rollout.revision
     return status.stable
 
@@ -588,10 +602,12 @@ AFTER_ANSWERS: tuple[Rule, ...] = (
     watch_pods,
     preflight,
     look,
+    drill.watch,
     probation.watch,
     overlay,
     advance,
     finish,
+    drill.finish,
     leave,
     route,
 )

@@ -7,6 +7,7 @@ what serves; where status contradicts them, they win.
 from __future__ import annotations
 
 from seatrial.api.status import PARTS, Slots, Split, Status, TrafficStatus
+from seatrial.build.drill import drill_revision
 from seatrial.core.passing import Pass
 from seatrial.core.state import Observed
 
@@ -22,6 +23,10 @@ def recover(p: Pass, status: Status) -> Status:
         p.note(f"previous {status.probation.previous} has neither record nor Deployment left: its probation ends")
         status = status.model_copy(update={"probation": None})
     status = _traffic(p, status, known)
+    rollout = status.rollout
+    if rollout is not None and rollout.drill is not None and rollout.revision != drill_revision(status.stable or ""):
+        p.note(f"{rollout.revision} is no copy of stable {status.stable}: its drill ends")
+        status = status.model_copy(update={"rollout": None})
     refused = status.rejected.revision if status.rejected is not None else None
     found = _serving(status.traffic)
     if status.stable is None and status.rollout is None and found is not None and found != refused:

@@ -13,12 +13,14 @@ from seatrial.api.status import (
     Trialled,
 )
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
-from seatrial.core import assemble, conditions, probation, routers, sharing, voyage, waiting, windows
+from seatrial.core import assemble, conditions, drill, probation, routers, sharing, voyage, waiting, windows
 from seatrial.core.conditions import Claim
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest, percent, weight_of
 
 ROLES = ("stable", "candidate", "previous", "leaving")
+AT_REST = frozenset({Phase.STABLE, Phase.PROBATION, Phase.PARKED, Phase.DRILL})
+"""Phases in which nothing that is wanted is still to come."""
 NEVER_BEGAN = frozenset({"InvalidSpec"})
 """Reasons of a rejection before any trial."""
 
@@ -30,7 +32,7 @@ def summarise(p: Pass, status: Status) -> Status:
     live = assemble.serving(status)
     rollout = status.rollout
     weight = percent(weight_of(status.traffic, rollout.revision, confirmed=True)) if rollout is not None else ""
-    step = f"{max(0, rollout.step) + 1}/{len(p.legs)}" if rollout is not None and status.stable else ""
+    step = f"{max(0, rollout.step) + 1}/{len(p.way(rollout))}" if rollout is not None and status.stable else ""
     status = status.model_copy(
         update={
             "observed_generation": p.observed.generation,
@@ -58,6 +60,8 @@ def phase(p: Pass, status: Status) -> Phase:
     if p.spec.replicas == 0 and rollout is None:
         return Phase.PARKED
     if rollout is not None:
+        if rollout.drill is not None:
+            return Phase.DRILL
         if rollout.back is not None:
             return Phase.ROLLING_BACK
         if rollout.promoting and status.stable is not None:
@@ -89,7 +93,7 @@ def message(p: Pass, status: Status, shown: Phase) -> str:
     if shown is Phase.SUSPENDED:
         return "spec.suspend is set: nothing is written but status"
     if rollout is not None and rollout.back is not None:
-        return rollout.back.message
+        return rollout.back.message if rollout.drill is None else drill.told(p, status)
     if rollout is not None and rollout.overlay is not None:
         return rollout.overlay.message
     if rollout is None and p.holding:
@@ -117,6 +121,8 @@ def _on_probation(p: Pass, status: Status) -> str:
 def _on_trial(p: Pass, status: Status) -> str:
     rollout = status.rollout
     assert rollout is not None
+    if rollout.drill is not None:
+        return drill.told(p, status)
     if rollout.promoting:
         return f"all traffic moves to revision {rollout.revision}"
     if not rollout.exposed:
@@ -169,9 +175,7 @@ def _claims(p: Pass, status: Status) -> list[Claim]:
         stalled = Claim("Stalled", False, "Progressing", "nothing is in the way")
     ready_pods = p.ready(status.stable)
     available = status.stable is not None and (ready_pods > 0 or p.replicas == 0)
-    done = (
-        status.stable == p.wanted and rollout is None and status.phase in (Phase.STABLE, Phase.PROBATION, Phase.PARKED)
-    )
+    done = status.stable == p.wanted and status.phase in AT_REST
     enough = ready_pods >= p.replicas
     ready = done and enough and not stalled.holds
     moving = not stalled.holds and not ready and status.phase is not Phase.SUSPENDED
@@ -200,6 +204,11 @@ def overlay_of(p: Pass, status: Status) -> Overlay | None:
     if p.blocked:
         return stops(OverlayKind.BLOCKED, p.blocked, p.blocked_until, p.blocked_then)
     if p.holding:
+        rollout = status.rollout
+        if rollout is not None and rollout.drill is not None:
+            return stops(
+                OverlayKind.HOLDING, f"evidence is missing: {p.holding}", drill.deadline(p, rollout), "goes back"
+            )
         return stops(OverlayKind.HOLDING, f"evidence is missing, holding for ever: {p.holding}")
     if status.paused is not None:
         why = f": {status.paused.reason}" if status.paused.reason else ""

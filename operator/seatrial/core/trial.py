@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from seatrial.api.status import (
     Back,
     BackReason,
@@ -11,20 +13,21 @@ from seatrial.api.status import (
     Status,
     Trialled,
 )
+from seatrial.core.legs import Leg
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest
 
 HISTORY = 10
 
 
-def steps_of(p: Pass) -> str:
+def steps_of(way: Iterable[Leg]) -> str:
     """The steps of all stages, as the trial remembers them."""
-    return ",".join(leg.mark() for leg in p.legs)
+    return ",".join(leg.mark() for leg in way)
 
 
 def begin(p: Pass, status: Status) -> Status:
     """Start the trial of the wanted revision."""
-    rollout = Rollout(revision=p.wanted, started=p.now, steps=steps_of(p))
+    rollout = Rollout(revision=p.wanted, started=p.now, steps=steps_of(p.legs))
     if status.stable is None:
         p.event("Deploying", f"first revision {p.wanted}: starting {p.replicas} pods, no traffic before they are ready")
     else:
@@ -43,7 +46,9 @@ def go_back(p: Pass, status: Status, reason: BackReason, message: str) -> Status
     status = status.model_copy(update={"rollout": rollout.model_copy(update={"back": back, "overlay": None})})
     if status.stable is None:
         return _rejected(p, status, Trialled.FAILED)
-    if rollout.exposed:
+    if rollout.drill is not None:
+        p.event("DrillReturns", f"the copy of {status.stable} goes back: {message}")
+    elif rollout.exposed:
         p.event("RollingBack", f"revision {rollout.revision} goes back: {sentence}", "Warning")
     return status
 
@@ -59,6 +64,8 @@ def watch_return(p: Pass, status: Status) -> Status:
         status = status.model_copy(update={"rollout": rollout})
     if highest(status.traffic, rollout.revision) > 0 or status.traffic.mirror is not None:
         return status
+    if rollout.drill is not None:
+        return status  # a drill ends with a report
     return _rejected(p, status, Trialled.ROLLED_BACK)
 
 

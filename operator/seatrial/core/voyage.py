@@ -31,7 +31,8 @@ from seatrial.core.traffic import MINIMUM, found, highest, occupy, parts, percen
 
 def leg(p: Pass, rollout: Rollout) -> Leg:
     """The present leg; the first one for a position before it."""
-    return p.legs[min(max(0, rollout.step), len(p.legs) - 1)]
+    way = p.way(rollout)
+    return way[min(max(0, rollout.step), len(way) - 1)]
 
 
 def target(p: Pass, status: Status, rollout: Rollout) -> int:
@@ -107,7 +108,7 @@ def is_last(p: Pass, rollout: Rollout) -> bool:
 
 def accepts(p: Pass, rollout: Rollout) -> bool:
     """Whether the present leg is the last one that is judged: a preview has no live requests to judge."""
-    return leg(p, rollout).judged and not any(later.judged for later in p.legs[max(0, rollout.step) + 1 :])
+    return leg(p, rollout).judged and not any(later.judged for later in p.way(rollout)[max(0, rollout.step) + 1 :])
 
 
 def minimum_time(p: Pass, rollout: Rollout) -> timedelta:
@@ -119,16 +120,16 @@ def gate(p: Pass, rollout: Rollout) -> str | None:
     """The next gate that a person has to pass: `STEP/ToEnter` or `STEP/ToLeave`; None where none is in the way."""
     if rollout.skipped_checks is not None:
         return None
-    here = rollout.step
+    here, way = rollout.step, p.way(rollout)
     ahead: list[tuple[int, ApprovalWhen]] = []
     if not rollout.exposed:
         ahead.append((max(0, here), ApprovalWhen.TO_ENTER))
     else:
         ahead += [(here, ApprovalWhen.TO_LEAVE), (here + 1, ApprovalWhen.TO_ENTER)]
     for index, when in ahead:
-        if not 0 <= index < len(p.legs):
+        if not 0 <= index < len(way):
             continue
-        approval = p.legs[index].approval
+        approval = way[index].approval
         name = f"{index}/{when}"
         if approval is not None and approval.when is when and name not in rollout.approved:
             return name
@@ -147,7 +148,10 @@ def follow_edits(p: Pass, status: Status) -> Status:
     The position becomes the last leg of the same kind that exposes no more than now; its time starts again.
     """
     rollout = status.rollout
-    if rollout is None or rollout.back is not None or rollout.steps == trial.steps_of(p):
+    if rollout is None or rollout.back is not None:
+        return status
+    steps = trial.steps_of(p.way(rollout))
+    if rollout.steps == steps:
         return status
     confirmed = weight_of(status.traffic, rollout.revision, confirmed=True)
     step = 0
@@ -155,9 +159,9 @@ def follow_edits(p: Pass, status: Status) -> Status:
         step = _position(p, rollout, confirmed)
     p.event(
         "StepsEdited",
-        f"steps are now {trial.steps_of(p)}: the trial, at {percent(confirmed)} %, goes on with step {step + 1}",
+        f"steps are now {steps}: the trial, at {percent(confirmed)} %, goes on with step {step + 1}",
     )
-    rollout = clock.restart(rollout, None).model_copy(update={"step": step, "steps": trial.steps_of(p), "approved": []})
+    rollout = clock.restart(rollout, None).model_copy(update={"step": step, "steps": steps, "approved": []})
     return status.model_copy(update={"rollout": rollout})
 
 
@@ -215,7 +219,7 @@ def confirm(p: Pass, status: Status) -> Status:
     exposure = told(p, leg(p, rollout)) if rollout.step >= 0 else f"{percent(confirmed)} %"
     p.event(
         "StepReached",
-        f"step {max(0, rollout.step) + 1} of {len(p.legs)}: revision {rollout.revision} gets {exposure} "
+        f"step {max(0, rollout.step) + 1} of {len(p.way(rollout))}: revision {rollout.revision} gets {exposure} "
         f"for at least {format_duration(minimum_time(p, rollout))}",
     )
     afresh = rollout.step > 0 and p.legs[rollout.step].kind is not p.legs[rollout.step - 1].kind
@@ -235,6 +239,8 @@ def advance(p: Pass, status: Status) -> Status:
         return status
     if not rollout.exposed:
         return _enter(p, status, rollout)
+    if rollout.drill is not None:
+        return status  # it leaves its only step by failing
     return _leave(p, status, rollout)
 
 
@@ -344,7 +350,10 @@ def goal(p: Pass, status: Status, rollout: Rollout) -> int:
     ready = p.ready(rollout.revision)
     if rollout.back is not None:
         most = min(written, found(p.observed.route, status.traffic, rollout.revision))
-        return capacity.retreat(most, p.ready(status.stable), p.replicas, ready)
+        aim = capacity.retreat(most, p.ready(status.stable), p.replicas, ready)
+        # A gateway forgets what it counted of a backend without any weight.
+        counting = rollout.drill is not None and rollout.drill.released_at is None and ready > 0
+        return max(aim, min(most, MINIMUM)) if counting else aim
     if rollout.exposed and ready > 0 and written == 0 and (waits := routers.in_the_way(p, status)):
         p.note(waits)
         return 0
@@ -355,6 +364,9 @@ def goal(p: Pass, status: Status, rollout: Rollout) -> int:
         return max(aim, capacity.retreat(written, p.ready(status.stable), p.replicas, ready))
     if aim > written and not held(rollout) and shares(p, rollout):
         return max(written, min(aim, capacity.carried(ready, p.replicas)))
+    if aim > written and held(rollout) and not routers.of(p).scales:
+        # Whose pods had all gone re-enters: of a backend without any weight a gateway tells nothing.
+        return max(written, MINIMUM)
     if aim > written and (ready < pods_needed(p, status, rollout) or held(rollout)):
         return written
     return aim

@@ -11,7 +11,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from seatrial import __version__
-from seatrial.api.status import HistoryEntry, Status
+from seatrial.api.status import DrillStatus, HistoryEntry, Status
 from seatrial.cluster.client import Call
 from seatrial.cluster.index import Key
 
@@ -23,8 +23,8 @@ TRIAL_SECONDS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400,
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-Shown = tuple[str, float, tuple[tuple[str, bool], ...]]
-"""Phase, weight and conditions of a resource."""
+Shown = tuple[str, float, tuple[tuple[str, bool], ...], DrillStatus | None]
+"""Phase, weight, conditions and drills of a resource."""
 
 
 class _Resources(Collector):
@@ -34,7 +34,7 @@ class _Resources(Collector):
         self._all = shown
 
     def collect(self) -> Iterable[Metric]:
-        """Weight, phase and conditions."""
+        """Weight, phase, conditions and drills."""
         who = ["namespace", "name"]
         weight = GaugeMetricFamily(
             "seatrial_candidate_weight_percent", "Live requests confirmed to go to the candidate.", labels=who
@@ -43,12 +43,30 @@ class _Resources(Collector):
         condition = GaugeMetricFamily(
             "seatrial_condition", "1 where the condition is True, 0 where it is not.", labels=[*who, "type"]
         )
-        for key, (phase_now, weight_now, conditions) in self._all.items():
+        back = GaugeMetricFamily(
+            "seatrial_drill_back_seconds",
+            "Last drill: from the decision to go back until the copy was confirmed at the minimum.",
+            labels=who,
+        )
+        lost = GaugeMetricFamily(
+            "seatrial_drill_lost_requests", "Last drill: requests lost; absent where they were not counted.", labels=who
+        )
+        passed = GaugeMetricFamily(
+            "seatrial_drill_last_success_timestamp_seconds", "When a drill last passed.", labels=who
+        )
+        for key, (phase_now, weight_now, conditions, drill) in self._all.items():
             weight.add_metric(key, weight_now)
             phase.add_metric([*key, phase_now], 1)
             for kind, holds in conditions:
                 condition.add_metric([*key, kind], 1 if holds else 0)
-        return [weight, phase, condition]
+            last = drill.last if drill is not None else None
+            if last is not None and last.minimum_after is not None:
+                back.add_metric(key, last.minimum_after.total_seconds())
+            if last is not None and last.lost is not None:
+                lost.add_metric(key, last.lost)
+            if drill is not None and drill.passed_at is not None:
+                passed.add_metric(key, drill.passed_at.timestamp())
+        return [weight, phase, condition, back, lost, passed]
 
 
 class Telemetry:
@@ -153,7 +171,7 @@ class Telemetry:
                 self._ended(entry)
         weight = float(after.weight) if after.weight.replace(".", "", 1).isdigit() else 0.0
         conditions = tuple((condition.type, condition.status == "True") for condition in after.conditions)
-        self._shown[key] = (str(after.phase), weight, conditions)
+        self._shown[key] = (str(after.phase), weight, conditions, after.drill)
         self._resources.set(len(self._shown))
 
     def forget(self, key: Key) -> None:

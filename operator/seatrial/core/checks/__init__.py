@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from seatrial.api.spec import Analysis, Check, Runtime
 from seatrial.api.status import CheckStatus, Outcome
-from seatrial.core.checks import agreement, query, share
+from seatrial.core.checks import agreement, drill, query, share
 from seatrial.core.checks.base import Arm, Hold, Kind, Place, Presets, Refusal, Situation
 from seatrial.core.checks.forecast import Stable, warning
 from seatrial.core.checks.gathering import pace_of
@@ -41,7 +41,7 @@ __all__ = [
 
 LEARNED = 20
 """Windows of stable's past from which on a forecast is made."""
-KINDS: tuple[Kind, ...] = (share, query, agreement)
+KINDS: tuple[Kind, ...] = (drill, share, query, agreement)
 
 
 def kind_of(check: Check) -> Kind:
