@@ -16,7 +16,7 @@ from seatrial.core.commands import Action
 from seatrial.core.state import Ref
 from tests.core.test_stories import check_story, ends, served
 from tests.sim.prometheus import Weather
-from tests.sim.world import NAME, NAMESPACE, Behaviour, Moment, PassEnds, World, base_spec, settled
+from tests.sim.world import NAME, NAMESPACE, TEAM, Behaviour, Moment, PassEnds, World, base_spec, settled
 
 TOLD: dict[str, Any] = {}
 
@@ -305,6 +305,8 @@ def test_a_drill_is_refused_on_probation_and_outside_of_the_windows() -> None:
     world = served()
     world.freezes("end of year")
     assert "end of year" in refusal(world)
+    by_pods = served(spec=base_spec(traffic={"replicaRatio": {}, "drain": "30s"}))
+    assert "ReplicaRatio has no gateway" in refusal(by_pods)
 
 
 def test_a_drill_is_refused_where_nothing_counts_lost_requests() -> None:
@@ -360,6 +362,14 @@ def test_a_copy_that_is_gone_before_it_was_counted() -> None:
     assert last.result is DrillResult.UNDECIDED
     assert "the requests could not be counted" in last.message
     assert last.lost is None
+
+
+def test_a_drill_through_a_rule_of_a_teams_own_route() -> None:
+    spec = base_spec(traffic={"routeRef": {"name": TEAM, "rule": "fraud"}, "drain": "30s"})
+    world = served(spec=spec, team=True)
+    copied = asked(world)
+    last = report(world)
+    assert (last.result, last.requests, last.lost) == (DrillResult.PASSED, world.served[copied], 0), last.message
 
 
 @pytest.mark.parametrize("capacity", ["Extra", "Shared"])

@@ -106,7 +106,7 @@ class Invariants:
         self._neighbours_see_who_serves(world, plan, live or {}, new)
         self._waiting_is_explained(after)
         self._copies_only_in_a_shadow(after, route_of(plan))
-        self._a_drill_changes_nothing(world, plan, new)
+        self._a_drill_changes_nothing(world, plan, route_of(plan))
         if self.lossless:
             assert not world.lost, f"lost requests: {dict(world.lost)}"
 
@@ -123,7 +123,7 @@ class Invariants:
         assert copied[0]["requestMirror"]["backendRef"]["name"] == name
         assert weights(new).get(name, 0) == 0, "a shadow answered somebody"
 
-    def _a_drill_changes_nothing(self, world: World, plan: Plan, new: Mapping[str, int] | None) -> None:
+    def _a_drill_changes_nothing(self, world: World, plan: Plan, new: Manifest | None) -> None:
         """Its copy never becomes stable, is in no record of what was tried, and never gets more than its step."""
         after = plan.status
         labels = [m["metadata"].get("labels", {}) for m in (*world.objects.values(), *plan.apply)]
@@ -132,8 +132,8 @@ class Invariants:
         assert after.stable not in copies, "a drill became stable"
         assert not copies & {entry.revision for entry in after.history}
         assert after.rejected is None or after.rejected.revision not in copies
-        for name in copies if not world.by_pods else ():  # there a pod is a weight
-            assert (new or {}).get(child_name(NAME, name), 0) <= parts(DRILL_WEIGHT)
+        for name in copies:
+            assert weights(new).get(child_name(NAME, name), 0) <= parts(DRILL_WEIGHT)
         rollout = after.rollout
         if rollout is None or rollout.drill is None:
             assert rollout is None or rollout.revision not in copies, "a copy is on trial"

@@ -774,10 +774,11 @@ class World:
             for number, rule in enumerate(route["spec"]["rules"]):
                 place = f"httproute/{NAMESPACE}/{self.route.name}/rule/{number}"
                 for position, ref in enumerate(rule["backendRefs"]):
+                    cluster = f"{place}/backend/{position}"
                     if ref.get("weight", 1):
-                        self._proof(f"{place}/backend/{position}")
+                        self._proof(cluster)
                     else:
-                        self._forget(f"{place}/backend/{position}")
+                        self._forget(cluster)
                 for index, entry in enumerate(rule.get("filters", ())):
                     if "requestMirror" in entry:
                         self._proof(f"{place}-mirror-{index}")

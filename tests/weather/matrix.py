@@ -35,7 +35,7 @@ IMPOSSIBLE: tuple[Impossible, ...] = (
     ),
     Impossible(("Pending → Preparing",), ("a pod", "a pod of candidate"), "the first pods start after this pass"),
     Impossible(
-        ("Stable → Preparing", "RollingBack → Preparing"),
+        ("Stable → Preparing", "RollingBack → Preparing", "Stable → Drill"),
         ("a pod of candidate",),
         "the candidate's pods start after this pass",
     ),
@@ -56,6 +56,7 @@ IMPOSSIBLE: tuple[Impossible, ...] = (
         ("a write",),
         "nothing is written while suspended",
     ),
+    Impossible(("Drill: at the minimum",), ("a write",), "the copy stays there to be counted"),
     Impossible(
         ("Suspended → Canary", "Suspended → BlueGreen"),
         ("a write",),

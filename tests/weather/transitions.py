@@ -18,7 +18,7 @@ def transition(before: Status, after: Status) -> str | None:
             return f"{after.phase}: another revision"
         if new.step > old.step:
             return f"{after.phase}: next step"
-        if new.exposed != old.exposed:
+        if new.drill is not None and new.exposed != old.exposed:
             return f"{after.phase}: exposed"
         if (new.back is None) != (old.back is None):
             return f"{after.phase}: goes back"

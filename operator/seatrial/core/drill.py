@@ -25,7 +25,7 @@ from seatrial.api.status import (
 )
 from seatrial.build.drill import drill_revision
 from seatrial.build.revision import digest
-from seatrial.core import checks, evidence, trial, voyage, windows
+from seatrial.core import checks, evidence, routers, trial, voyage, windows
 from seatrial.core.checks.base import INGESTION
 from seatrial.core.checks.drill import DRILL, ENOUGH
 from seatrial.core.passing import Pass
@@ -95,6 +95,8 @@ def obstacle(p: Pass, status: Status) -> str:
         return f"revision {stable} is on probation until {until}, and the slot of its copy is taken"
     if p.stall is not None:
         return p.stall.message
+    if not routers.of(p).counts:
+        return f"{p.spec.traffic.router} has no gateway, so nothing counts the requests that a drill could lose"
     if p.observed.freeze:
         return p.observed.freeze
     if (opening := windows.opens(p.spec.strategy.windows or (), p.now)) is not None:

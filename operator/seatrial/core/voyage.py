@@ -367,7 +367,7 @@ def goal(p: Pass, status: Status, rollout: Rollout) -> int:
     if aim > written and held(rollout) and not routers.of(p).scales:
         # Whose pods had all gone re-enters: of a backend without any weight a gateway tells nothing.
         return max(written, MINIMUM)
-    if aim > written and (held(rollout) or ready < pods_needed(p, status, rollout)):
+    if aim > written and (ready < pods_needed(p, status, rollout) or held(rollout)):
         return written
     return aim
 
