@@ -22,7 +22,7 @@ def report(**lost_by: int) -> Report:
 
 
 def result(*, loses: bool = False, error: str = "", bad: str = "", **lost_by: int) -> Result:
-    kinds = {"kept": Kind.of(report(**lost_by), bad), "slow": Kind.of(report(**lost_by), bad)}
+    kinds = {kind: Kind.of(report(**lost_by), bad) for kind in ("kept", "new", "slow", "stream")}
     return Result("abort", kinds, 60, "2026-11-22", "2 cores", loses, error)
 
 
@@ -43,7 +43,10 @@ def test_an_answer_of_the_proxy_in_the_bad_models_name_is_a_loss() -> None:
 def test_a_control_that_loses_nothing_of_a_kind_fails() -> None:
     assert not result(loses=True, b=1).failed
     seen = result(loses=True, b=1)
-    assert replace(seen, kinds={**seen.kinds, "slow": Kind.of(report(), "")}).failed
+    nothing = Kind.of(report(), "")
+    assert replace(seen, kinds={**seen.kinds, "slow": nothing}).failed
+    assert not replace(seen, kinds={**seen.kinds, "new": nothing}).failed, "quick ones count together"
+    assert replace(seen, kinds={**seen.kinds, "kept": nothing, "new": nothing}).failed
 
 
 def test_a_kind_that_was_never_sent_fails() -> None:
@@ -62,9 +65,10 @@ def test_a_revision_that_answered_nothing_of_a_kind_fails() -> None:
 
 
 def test_a_row_names_losses_reasons_and_what_the_bad_model_answered() -> None:
-    assert result().row() == "| abort | 0 of 1,000 | 0 of 1,000 | **0** | 4.02 / 4.02 |  |"
+    longest = "4.02 / 4.02 / 4.02 / 4.02"
+    assert result().row() == f"| abort | {' | '.join(['0 of 1,000'] * 4)} | **0** | {longest} |  |"
     row = result(b=7, c=1, bad="b").row()
-    assert row == "| abort | 1 of 1,000 | 1 of 1,000 | **2** (2 status) | 4.02 / 4.02 | 14 |"
+    assert row == f"| abort | {' | '.join(['1 of 1,000'] * 4)} | **4** (4 status) | {longest} | 28 |"
 
 
 def test_the_page_is_written_when_every_scenario_has_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.cluster.api import Object
@@ -11,6 +11,15 @@ from tests.cluster.model import Model
 
 VOYAGES = 10
 """Tries: each loses about one request in a thousand; the first loss ends them."""
+
+
+def all_lost(lost: Mapping[str, int]) -> bool:
+    """Whether quick requests, slow ones and streams were lost, each.
+
+    Quick ones on kept and on new connections together: behind the proxy they share its connections, and few are lost.
+    """
+    quick = lost.get("kept", 0) + lost.get("new", 0)
+    return all((quick, lost.get("slow"), lost.get("stream")))
 
 
 @contextmanager
