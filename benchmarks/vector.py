@@ -87,6 +87,10 @@ class Judge:
         self.last_events: Array = np.zeros(self.runs)
         self.last_total: Array = np.zeros(self.runs)
         self.windows: Array = np.zeros(self.runs)
+        self.fresh_events: Array = np.zeros(self.runs)
+        self.fresh_total: Array = np.zeros(self.runs)
+        self.outliers: Array = np.zeros((2, 2, self.runs))
+        """The two pairs that say most: (squares, weight) of each."""
         self.worse = np.full((len(NEAR) + len(FAR), self.runs), -np.inf)
         self.step, self.trial = (np.zeros((len(BETS), self.runs)) for _ in range(2))
 
@@ -100,20 +104,28 @@ class Judge:
         square = np.where(fine, np.minimum(gap * gap / np.where(fine, variance, 1.0), clumps.BOUND), 0.0)
         heavy = np.where(fine, np.minimum(both, clumps.HEAVIEST), 0.0)
         some = m > 0
-        self.squares += square * heavy
-        self.weight += heavy
+        pairs = np.concatenate([self.outliers, np.stack([square * heavy, heavy])[None]])
+        order = np.lexsort((pairs[:, 1], pairs[:, 0]), axis=0)[::-1]
+        ranked = np.take_along_axis(pairs, order[:, None, :], axis=0)
+        self.outliers = ranked[:2]
+        self.squares += ranked[2, 0]
+        self.weight += ranked[2, 1]
         self.events += np.where(some, b, 0.0)
         self.total += np.where(some, m, 0.0)
         self.windows += some
+        kept = 1.0 - 1.0 / clumps.FRESH
+        self.fresh_events = np.where(some, kept * self.fresh_events + b, self.fresh_events)
+        self.fresh_total = np.where(some, kept * self.fresh_total + m, self.fresh_total)
         self.last_events, self.last_total = np.where(some, b, self.last_events), np.where(some, m, self.last_total)
         old = np.where(self.windows >= clumps.MEMORY, 0.5, 1.0)
-        for name in ("squares", "weight", "events", "total"):
+        for name in ("squares", "weight", "events", "total", "outliers"):
             setattr(self, name, getattr(self, name) * old)
         self.windows = np.floor(self.windows * old)
 
     def known(self) -> tuple[Array, Array, Array]:
         """Stable's share, the margin and the mean clump, before the next look."""
-        base = (self.events + 0.5) / (self.total + 100.0)
+        long_run = (self.events + 0.5) / (self.total + 100.0)
+        base = (self.fresh_events + clumps.STEADY * long_run) / (self.fresh_total + clumps.STEADY)
         inflation = (clumps.WORTH * self.terms.inflation + self.squares) / (clumps.WORTH + self.weight)
         return base, np.array([self.terms.margin(x) for x in base]), (np.maximum(1.0, inflation) + 1.0) / 2.0
 
@@ -133,11 +145,14 @@ class Judge:
         for evidence, allowed in ((self.step, margin / weight), (self.trial, margin)):
             sure = base + allowed >= _FULL
             fit = np.where(sure, 0.5, allowed)
+            mean = m * (self.events + 0.5) / (self.total + 100.0)
+            trouble = b > mean + clumps.ODD * (np.sqrt(mean * (2.0 * clump - 1.0)) + clump)
             for index, part in enumerate(BETS):
                 gained = log_e(
                     e, n, b, m, np.where(sure, 0.1, base), np.where(sure, 0.1, base + part * fit), fit, clump
                 )
-                evidence[index] += np.where(sure, 50.0, gained)
+                gained = np.where(sure, 50.0, gained)
+                evidence[index] += np.where(trouble, np.minimum(gained, 0.0), gained)
         self.age += seconds
         self.past(b, m)
 

@@ -108,7 +108,7 @@ def test_it_passes_on_enough_comparisons_and_says_how_many_are_missing() -> None
     assert (said.outcome, said.trial) == (Outcome.INCONCLUSIVE, arms((0, 100), (0, 100)))
     assert said.message == (
         "same: answers that differ 0.00% vs 0.00% (0 of 100 vs 0 of 100): "
-        "needs about 1,100 more requests, 5m40s at today's rate"
+        "needs about 1,000 more requests, 5m10s at today's rate"
     )
     for _ in range(4):
         shadow.compared(300, AGREE)
@@ -129,8 +129,8 @@ def test_a_candidate_that_differs_fails() -> None:
 
 def test_what_stable_itself_varies_by_is_not_held_against_the_candidate() -> None:
     """The very numbers that fail above, beside a stable that is not of one mind either."""
-    said = after((10800, AGREE, AGREE), (600, DIFFER, AGREE), (600, AGREE, DIFFER))
-    assert said.trial == arms((600, 12000), (600, 12000))
+    said = after((21600, AGREE, AGREE), (1200, DIFFER, AGREE), (1200, AGREE, DIFFER))
+    assert said.trial == arms((1200, 24000), (1200, 24000))
     assert said.outcome is Outcome.PASS
 
 

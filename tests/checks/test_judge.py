@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from seatrial.api.spec import Check, CheckPreset, Margin, MetricSource, Share, WorseWhen
 from seatrial.api.status import Arms, CheckStatus, Outcome
 from seatrial.core import checks
+from seatrial.core.checks.gathering import gathered
 from seatrial.core.checks.judging import requests_needed, seen_in
 from seatrial.core.checks.terms import terms_of
 from tests.checks.builders import ERRORS, INTERVAL, LATENCY, arms, begun, looked, situation
@@ -57,7 +58,7 @@ def judge(looks: list[Arms], check: Check = ERRORS, *, past: list[Arms] = CLEAN,
         ),
         pytest.param(
             [arms((3, 1000), (27, 9000))] * 12,
-            {"last": True, "weight": 10.0},
+            {"last": True, "weight": 10.0, "past": [arms((0, 0), (3, 1000))] * 240},
             Outcome.PASS,
             "errors 0.30% vs 0.30% (36 of 12,000 vs 324 of 108,000), at most 0.25 points worse: pass",
             id="acceptance",
@@ -73,14 +74,14 @@ def judge(looks: list[Arms], check: Check = ERRORS, *, past: list[Arms] = CLEAN,
             [arms((0, 50), (0, 950))] * 5,
             {"last": True},
             Outcome.INCONCLUSIVE,
-            "errors 0.00% vs 0.00% (0 of 250 vs 0 of 4,750): needs about 8,900 more requests, 45m at today's rate",
+            "errors 0.00% vs 0.00% (0 of 250 vs 0 of 4,750): needs about 8,400 more requests, 43m20s at today's rate",
             id="the-same-evidence-does-not-accept",
         ),
         pytest.param(
             [arms((0, 40), (0, 1000))],
             {},
             Outcome.INCONCLUSIVE,
-            "errors 0.00% vs 0.00% (0 of 40 vs 0 of 1,000): needs about 300 more requests, 2m at today's rate",
+            "errors 0.00% vs 0.00% (0 of 40 vs 0 of 1,000): needs about 300 more requests, 1m50s at today's rate",
             id="too-few",
         ),
         pytest.param(
@@ -133,6 +134,32 @@ def test_a_fault_common_to_both_is_none_of_the_candidates() -> None:
     calm, storm = arms((1, 100), (3, 285)), arms((50, 100), (142, 285))
     said = judge([*[calm] * 40, *[storm] * 20, *[calm] * 40], check, past=STEADY)
     assert said.outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("looks", [4, 20])
+def test_an_outage_of_stable_neither_delays_an_acceptance_for_hours_nor_makes_one(looks: int) -> None:
+    """A candidate without errors is accepted half an hour later at most; one that is worse by twice the margin is not."""
+    calm, outage = arms((0, 1500), (0, 1500)), arms((0, 1500), (1500, 1500))
+
+    def passed_after(bad: int, limit: int) -> int | None:
+        trial = [calm] * 2 + [outage] * looks + [calm] * limit
+        trial = [arms((bad, 1500), (look.stable.events, 1500)) for look in trial]
+        have = looked(trial[: 2 + looks], past=CLEAN, last=True, weight=50.0)
+        for index, new in enumerate(trial[2 + looks :], 3 + looks):
+            have = _more(have, new, index, last=True, weight=50.0)
+            said = checks.judge(
+                ERRORS,
+                have.model_copy(update={"message": ""}),
+                situation(T0 + index * INTERVAL, last=True, weight=50.0),
+            )
+            if said.outcome is Outcome.PASS:
+                return index
+        return None
+
+    good = passed_after(0, 120)
+    assert good is not None
+    assert good - looks < 120
+    assert passed_after(8, 60) is None
 
 
 def test_errors_that_come_in_clumps_need_more_of_them() -> None:
@@ -296,10 +323,8 @@ def test_an_identical_candidate_is_not_sent_back_by_looking_often() -> None:
     assert naive >= 8
 
 
-def _more(stored: CheckStatus, new: Arms, index: int) -> CheckStatus:
-    from seatrial.core.checks.gathering import gathered
-
-    return gathered(stored, situation(T0 + index * INTERVAL), new, terms_of(ERRORS))
+def _more(stored: CheckStatus, new: Arms, index: int, **where: Any) -> CheckStatus:
+    return gathered(stored, situation(T0 + index * INTERVAL, **where), new, terms_of(ERRORS))
 
 
 def _z(stored: CheckStatus) -> float:

@@ -143,6 +143,6 @@ def some_pods() -> st.SearchStrategy[list[Pod]]:
 
 
 def looks() -> st.SearchStrategy[list[float]]:
-    """Instants of looks, from T0 to 400 s later."""
+    """Instants of looks, from T0 to 400 s later; never the very instant of a scrape, which are whole milliseconds."""
     inner = st.lists(st.integers(1, 399_999), max_size=12, unique=True)
-    return inner.map(lambda ms: [0.0, *(m / 1000 for m in sorted(ms)), 400.0])
+    return inner.map(lambda ms: [0.0, *((m + 0.5) / 1000 for m in sorted(ms)), 400.0])

@@ -45,7 +45,21 @@ def test_an_outage_touches_two_pairs_only() -> None:
     """Ten windows in which half of the requests fail."""
     calm = watched(240, 0.01, 1.0, 5)
     stormy = watched(240, 0.01, 1.0, 5, lambda index: 50.0 if 100 <= index < 110 else 1.0)
-    assert clumps.clump(stormy) < clumps.clump(calm) + 5.0
+    assert clumps.clump(stormy) < clumps.clump(calm) + 0.5
+
+
+def test_an_outage_is_trouble_and_a_clump_is_none() -> None:
+    calm = watched(240, 0.01, 1.0, 5)
+    assert not clumps.odd(calm, 8, 285, 1.0)
+    assert clumps.odd(calm, 40, 285, 1.0)
+    assert not clumps.odd(calm, 40, 285, 10.0), "four clumps of ten"
+    stormy = watched(20, 1.0, 1.0, 5)
+    assert not clumps.odd(stormy, 285, 285, 1.0), "that is how it always is"
+
+
+def test_an_outage_that_is_over_is_not_expected_for_long() -> None:
+    pace = watched(280, 0.001, 1.0, 9, lambda index: 900.0 if 200 <= index < 204 else 1.0)
+    assert clumps.share(pace) < 0.02
 
 
 def test_the_share_is_learned_and_what_is_old_fades() -> None:

@@ -245,6 +245,12 @@ class PaceStatus(Model):
     """Errors, or slow requests, of the last window."""
     last_total: Thousandths = 0
     """All requests of the last window."""
+    fresh_events: Thousandths = 0
+    """Errors, or slow requests, of late: each window counts for less than the one after it."""
+    fresh_total: Thousandths = 0
+    """All requests of late."""
+    outliers: Annotated[list[Thousandths], Field(max_length=4)] = []
+    """The two pairs of windows that say most, left out of `squares` and `weight`: chi-square and weight of each."""
 
 
 class EvidenceStatus(Model):

@@ -19,6 +19,8 @@ BETS = (0.0, 0.4)
 CERTAIN = 50.0
 """Nats of evidence against a claim that cannot be true: a share above 1."""
 _FULL = 1.0 - 1e-6
+OUTLIERS = 4
+"""Numbers that keep the two pairs of windows apart."""
 
 
 def gathered(stored: CheckStatus, situation: Situation, new: Arms, terms: Terms) -> CheckStatus:
@@ -67,6 +69,8 @@ def _weighed(
         return old.model_copy(update=out)  # without any past, the first look only teaches what stable is like
     if alone is not old.alone:
         old = old.model_copy(update={"alone": alone, "step": [], "trial": []})
+    # To be better than a stable that is in trouble speaks for nobody.
+    trouble = not mirrored and clumps.odd(pace, new.stable.events, new.stable.total, clump)
     weight = max(situation.weight, 0.01) / 100.0
     for name, allowed in (("step", 1.0 / weight), ("trial", 1.0)):
         if alone:
@@ -74,6 +78,8 @@ def _weighed(
             factors = within_ceiling(seen, terms.ceiling * allowed, clump)
         else:
             factors = within_margin(seen, base, margin * allowed, clump)
+        if trouble:
+            factors = [min(0.0, factor) for factor in factors]
         have = _logs(getattr(old, name)) or [0.0] * len(factors)
         out[name] = _nats(log + factor for log, factor in zip(have, factors, strict=True))
     return old.model_copy(update=out)
@@ -103,14 +109,18 @@ def pace_of(stored: CheckStatus) -> Pace:
     have = stored.pace
     if have is None:
         return Pace()
+    a, b, c, d = (value / 1e3 for value in have.outliers) if len(have.outliers) == OUTLIERS else (0.0,) * OUTLIERS
     return Pace(
         have.squares / 1e3,
         have.weight / 1e3,
+        ((a, b), (c, d)),
         have.events / 1e3,
         have.total / 1e3,
         have.windows,
         have.last_events / 1e3,
         have.last_total / 1e3,
+        have.fresh_events / 1e3,
+        have.fresh_total / 1e3,
     )
 
 
@@ -124,6 +134,9 @@ def kept(pace: Pace) -> PaceStatus:
         windows=pace.windows,
         last_events=round(pace.last_events * 1e3),
         last_total=round(pace.last_total * 1e3),
+        fresh_events=round(pace.fresh_events * 1e3),
+        fresh_total=round(pace.fresh_total * 1e3),
+        outliers=[round(value * 1e3) for pair in pace.outliers for value in pair],
     )
 
 
