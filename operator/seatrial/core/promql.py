@@ -50,10 +50,9 @@ def problems_in(text: str, namespace: str) -> list[str]:
         return ["the query has a backtick: quote strings with double quotes"]
     if _CONTROL.search(text):
         return ["the query has a control character: write it with plain spaces and line ends"]
-    for escape in _ESCAPE.finditer(text):
-        if escape.group(1) not in {"\\", '"', "'", "n", "t"}:
-            taken = r"only \\, \", \', \n and \t are taken (a dot in a pattern is \\. or [.])"
-            return [f"the query has the escape {escape.group(0)} in a string: {taken}"]
+    if escape := _strange_escape(text):
+        taken = r"only \\, \", \', \n and \t are taken (a dot in a pattern is \\. or [.])"
+        return [f"the query has the escape {escape} in a string: {taken}"]
     try:
         tree = parser.parse(text)
         found = list(_nodes(tree))
@@ -118,13 +117,12 @@ OWN_LABELS = frozenset({"namespace", "pod", "__name__"})
 
 def named(text: str) -> Named | str:
     """A plain vector selector of one metric, or the sentence that says why it is none."""
-    problems = [] if _ok(text) else [f"{text!r} has a backtick, a control character or an escape that is not taken"]
     try:
         node = parser.parse(text)
     except ValueError as error:
         return f"{text} does not parse: {error}"
-    if problems:
-        return problems[0]
+    if "`" in text or _CONTROL.search(text) or _strange_escape(text):
+        return f"{text!r} has a backtick, a control character or an escape that is not taken"
     if not isinstance(node, parser.VectorSelector) or node.offset is not None or node.at is not None or not node.name:
         return f"{text} is no plain selector of a counter: write a metric's name, with labels where needed, and nothing around it"
     if node.matchers.or_matchers:
@@ -148,10 +146,10 @@ def _pattern_problem(pattern: str) -> str:
     return ""
 
 
-def _ok(text: str) -> bool:
-    if "`" in text or _CONTROL.search(text):
-        return False
-    return all(escape.group(1) in {"\\", '"', "'", "n", "t"} for escape in _ESCAPE.finditer(text))
+def _strange_escape(text: str) -> str:
+    """The first escape that this parser and Prometheus' own could read differently; empty where there is none."""
+    escapes = _ESCAPE.finditer(text)
+    return next((one.group(0) for one in escapes if one.group(1) not in {"\\", '"', "'", "n", "t"}), "")
 
 
 def _name(node: parser.VectorSelector) -> str | None:

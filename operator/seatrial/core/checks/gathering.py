@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from seatrial.api.status import Arms, CheckStatus, EvidenceStatus, PaceStatus, Tally
 from seatrial.core.checks.base import Situation, milliseconds
@@ -26,27 +26,32 @@ OUTLIERS = 4
 def gathered(stored: CheckStatus, situation: Situation, new: Arms, terms: Terms) -> CheckStatus:
     """The evidence with one look's counts in it."""
     old: list[EvidenceStatus | None] = [*stored.evidence] or [None] * len(terms.sides)
+    pace, since = pace_of(stored), milliseconds(stored.through or situation.start)
     evidence = [
-        _weighed(stored, side, situation, new, terms, mirrored=mirrored)
+        _weighed(pace, side, situation, since, new, terms, mirrored=mirrored)
         for side, mirrored in zip(old, terms.sides, strict=True)
     ]
-    pace = pace_of(stored)
     if situation.concurrent:
         pace = clumps.observed(pace, new.stable.events, new.stable.total)
     return _added(stored, situation, new).model_copy(update={"evidence": evidence, "pace": kept(pace)})
 
 
 def _weighed(
-    stored: CheckStatus, side: EvidenceStatus | None, situation: Situation, new: Arms, terms: Terms, *, mirrored: bool
+    pace: Pace,
+    side: EvidenceStatus | None,
+    situation: Situation,
+    since: datetime,
+    new: Arms,
+    terms: Terms,
+    *,
+    mirrored: bool,
 ) -> EvidenceStatus:
     """Every bet is made with what was known before this look; that is what makes its evidence count."""
-    pace = pace_of(stored)
     base, clump = clumps.share(pace), clumps.clump(pace, terms.inflation)
     margin = terms.margin(base)
     seen = Counts(new.candidate.events, new.candidate.total, new.stable.events, new.stable.total)
     if mirrored:
         base, seen = 1.0 - base, in_the_mirror(seen)
-    since = milliseconds(stored.through or situation.start)
     old = side or EvidenceStatus(since=since)
     before = max(0.0, (since - old.since).total_seconds())
     now = max(before, (milliseconds(situation.now) - old.since).total_seconds())
@@ -57,12 +62,12 @@ def _weighed(
     if situation.concurrent and base + margin < _FULL:
         worse = [log_e(seen, base, share, margin, clump) for share in alternatives(base + margin, margin)]
     if worse:
-        out["worse"] = _nats(restarted(_logs(old.worse), worse, before, now, first))
+        out["worse"] = _nats(restarted(in_nats(old.worse), worse, before, now, first))
     if terms.ceiling is not None and 0.0 < terms.ceiling < _FULL:
         above = [
             log_e_alone(seen, share, terms.ceiling, clump) for share in alternatives(terms.ceiling, terms.ceiling / 2.0)
         ]
-        out["above"] = _nats(restarted(_logs(old.above), above, before, now, first))
+        out["above"] = _nats(restarted(in_nats(old.above), above, before, now, first))
 
     alone = not situation.concurrent
     if (alone and terms.ceiling is None) or (not alone and pace.windows == 0):
@@ -80,7 +85,7 @@ def _weighed(
             factors = within_margin(seen, base, margin * allowed, clump)
         if trouble:
             factors = [min(0.0, factor) for factor in factors]
-        have = _logs(getattr(old, name)) or [0.0] * len(factors)
+        have = in_nats(getattr(old, name)) or [0.0] * len(factors)
         out[name] = _nats(log + factor for log, factor in zip(have, factors, strict=True))
     return old.model_copy(update=out)
 
@@ -140,7 +145,8 @@ def kept(pace: Pace) -> PaceStatus:
     )
 
 
-def _logs(nats: Iterable[int]) -> list[float]:
+def in_nats(nats: Iterable[int]) -> list[float]:
+    """Logarithms of evidence as status keeps them."""
     return [value / 1e3 for value in nats]
 
 

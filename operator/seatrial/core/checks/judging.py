@@ -20,7 +20,7 @@ from seatrial.api.base import format_duration
 from seatrial.api.spec import WorseWhen
 from seatrial.api.status import Arms, CheckStatus, EvidenceStatus, Outcome
 from seatrial.core.checks.base import Situation, milliseconds, verdict
-from seatrial.core.checks.gathering import in_the_mirror, pace_of, plus, within_ceiling, within_margin
+from seatrial.core.checks.gathering import in_nats, in_the_mirror, pace_of, plus, within_ceiling, within_margin
 from seatrial.core.checks.terms import Terms
 from seatrial.core.statistics import clumps
 from seatrial.core.statistics.sequential import Counts, against, averaged
@@ -106,7 +106,7 @@ def failure(terms: Terms, stored: CheckStatus, situation: Situation) -> str | No
     claims = [claim for claim in claims if claim[1]]
     sure = math.log(max(1, len(claims)) * situation.checks / FALSE_ALARM)
     for side, logs, allowed, mirrored, harm in claims:
-        nats = against(_logs(logs), _age(side, situation))
+        nats = against(in_nats(logs), _age(side, situation))
         if nats >= sure:
             where, seen = _clearest(stored, allowed, terms.ceiling, mirrored=mirrored)
             return f"{_numbers(seen, compared=seen.base_total > 0)} {where}, {harm} ({_rarity(nats)})"
@@ -116,7 +116,7 @@ def failure(terms: Terms, stored: CheckStatus, situation: Situation) -> str | No
 def _suspicion(stored: CheckStatus, situation: Situation) -> float:
     """Evidence of harm so far, in nats."""
     found = [
-        against(_logs(logs), _age(side, situation))
+        against(in_nats(logs), _age(side, situation))
         for side in stored.evidence
         for logs in (side.worse, side.above)
         if logs
@@ -153,7 +153,7 @@ def _sure(stored: CheckStatus, situation: Situation) -> bool:
 
 def _accepting(side: EvidenceStatus, situation: Situation) -> list[float]:
     """Evidence for a Pass by bet, in nats."""
-    return _logs(side.trial if situation.last else side.step)
+    return in_nats(side.trial if situation.last else side.step)
 
 
 def _threshold(situation: Situation) -> float:
@@ -232,10 +232,6 @@ def _within(terms: Terms, stored: CheckStatus, situation: Situation, compare: bo
 
 def _age(evidence: EvidenceStatus, situation: Situation) -> float:
     return max(0.0, (milliseconds(situation.now) - evidence.since).total_seconds())
-
-
-def _logs(nats: list[int]) -> list[float]:
-    return [value / 1e3 for value in nats]
 
 
 # --- words --------------------------------------------------------------------------------------------
