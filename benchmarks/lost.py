@@ -29,7 +29,7 @@ from benchmarks.ground import stage
 from dev.traffic import Crowd, Report
 from seatrial import __version__
 from tests.cluster.api import Api, Object
-from tests.cluster.control import all_lost, careless, jump, leave, without_precautions
+from tests.cluster.control import QUICK, all_lost, careless, jump, leave, without_precautions
 from tests.cluster.evictions import drain, may_go
 from tests.cluster.installed import Operator
 from tests.cluster.model import NONE, Model, staged
@@ -442,7 +442,7 @@ def played(on: Stage, scenario: Scenario, streams: float) -> Result:
             scene.change(1)
             scene.first = model.stable()
             scene.met.add(scene.first)
-            with model.crowd(streams) as crowd:
+            with model.crowd(streams, QUICK if scenario.loses else 1) as crowd:
                 scene.crowd = crowd
                 time.sleep(LEAD)
                 try:

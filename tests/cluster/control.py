@@ -11,6 +11,9 @@ from tests.cluster.model import Model
 
 VOYAGES = 10
 """Tries: each loses about one request in a thousand; the first loss ends them."""
+QUICK = 6
+"""How many times the usual rate of quick requests: proxies hear of a pod that leaves so soon that at fifty a second twenty
+in a row were seen to lose none."""
 
 
 def all_lost(lost: Mapping[str, int]) -> bool:

@@ -261,17 +261,17 @@ class Model:
         """Constant requests through the gateway, on a path below `under`; the answers of the light model are 1."""
         return self._client("infer", requests or [one()], rate, under)
 
-    def crowd(self, streams: float) -> Crowd:
+    def crowd(self, streams: float, quick: int = 1) -> Crowd:
         """Every kind of request at once; `streams` is how many seconds a stream takes, with an event each half second.
 
-        Some forty are answered at any time, thirty of them streams.
+        Some forty are answered at any time, thirty of them streams. There are `quick` times fifty quick ones a second.
         """
         events = round(streams * 2) + 1
         stream = [one(seconds=streams, events=events)]
         return Crowd(
             {
-                "kept": self._client("infer", [one()], 40, fresh_every=0),
-                "new": self._client("infer", [one()], 10, fresh_every=1),
+                "kept": self._client("infer", [one()], 40 * quick, fresh_every=0),
+                "new": self._client("infer", [one()], 10 * quick, fresh_every=1),
                 "slow": self._client("infer", [one(seconds=SLOW)], 2, fresh_every=2, deadline=SLOW + 5),
                 "stream": self._client(
                     "infer_stream", stream, 30 / streams, fresh_every=2, deadline=streams + 10, stall=STALL

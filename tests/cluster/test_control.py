@@ -3,7 +3,7 @@ losses, or all the zeros elsewhere prove nothing."""
 
 from __future__ import annotations
 
-from tests.cluster.control import VOYAGES, all_lost, careless, jump, leave, without_precautions
+from tests.cluster.control import QUICK, VOYAGES, all_lost, careless, jump, leave, without_precautions
 from tests.cluster.installed import Operator
 from tests.cluster.model import Model
 
@@ -13,9 +13,9 @@ def test_without_the_precautions_requests_are_lost(model: Model, operator: Opera
     with without_precautions(operator):
         model.apply(careless(model, 0))
         stable = model.stable()
-        with model.crowd(streams=10) as crowd:
+        with model.crowd(streams=10, quick=QUICK) as crowd:
             leave(model, stable, lambda: all_lost(crowd.lost()))
-        with model.traffic(rate=200) as jumping:
+        with model.traffic(rate=50 * QUICK) as jumping:
             jump(model, stable, lambda: jumping.totals()[2] > 0)
     lost = {kind: report.lost_total for kind, report in crowd.reports.items()}
     assert all_lost(lost), f"pods that leave without a sleep have to lose quick and slow requests and streams: {lost}"
