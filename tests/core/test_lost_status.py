@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from seatrial.api.status import PARTS, Phase, Status
@@ -156,3 +158,26 @@ def test_a_trial_whose_pods_are_there_already_goes_on() -> None:
     world.run(30)
     world.edit(lambda spec: spec.update(suspend=False))
     assert world.run(1500, until=lambda w: settled(w) and w.status.stable == new), world.status.message
+
+
+def test_who_entered_the_route_unknown_to_the_status_leaves_it_like_any_other() -> None:
+    """A proxy that is late still names the revision; its Service stays until the drain is over."""
+    world = serving()
+    drain = timedelta(seconds=30)
+    second = world.image("fraud:v2")
+    lost = loses_the_status(
+        world,
+        lambda before, after: before.traffic.slots.b is None and after.traffic.slots.b is not None,
+        died=True,
+    )
+    assert world.run(60, until=lambda _: bool(lost))
+    assert world.weight(second) == 1
+    world.proxy_lag[1] = 5.0
+    third = world.image("fraud:v3")
+    left: list[datetime] = []
+    while Ref("Service", child_name(NAME, second)) in world.objects:
+        world.step()
+        left += [] if world.weight(second) else [world.now]
+    assert world.now - left[0] >= drain
+    world.proxy_lag[1] = 0.4
+    assert world.run(900, until=lambda w: settled(w) and w.status.stable == third), world.status.message

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -240,6 +241,34 @@ async def test_a_partial_answer_keeps_its_warnings() -> None:
         assert isinstance(got, Counters)
         assert got.series[0].samples == ((1.0, 1.0), (3.5, 4.0))
         assert got.warnings == ("w",)
+
+
+def dated(at: datetime) -> bytes:
+    said = body()
+    head = f"HTTP/1.1 200 OK\r\ndate: {format_datetime(at, usegmt=True)}\r\ncontent-length: {len(said)}\r\n\r\n"
+    return head.encode() + said
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(10, "ahead of"), (-10, "behind")])
+async def test_a_clock_that_is_wrong_is_told_and_nothing_is_counted(minutes: int, said: str) -> None:
+    """Samples bear the time of Prometheus: asked for our time, they would be those of another weight or revision."""
+    with raw_server(dated(now() + timedelta(minutes=minutes))) as port:
+        got = await ask(f"http://127.0.0.1:{port}")
+        assert isinstance(got, Failure)
+        assert f"s {said} this operator's" in got.message
+
+
+async def test_clocks_that_are_seconds_apart_are_right() -> None:
+    for seconds in (-20, 20):
+        with raw_server(dated(now() + timedelta(seconds=seconds))) as port:
+            assert await ask(f"http://127.0.0.1:{port}") == Value(3.0)
+
+
+@pytest.mark.parametrize("date", [b"", b"date: yesterday\r\n"])
+async def test_a_server_that_does_not_tell_the_time_is_believed(date: bytes) -> None:
+    said = body()
+    with raw_server(b"HTTP/1.1 200 OK\r\n" + date + f"content-length: {len(said)}\r\n\r\n".encode() + said) as port:
+        assert await ask(f"http://127.0.0.1:{port}") == Value(3.0)
 
 
 async def test_a_failure_is_not_retried() -> None:

@@ -7,7 +7,7 @@ import re
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
@@ -25,6 +25,7 @@ from seatrial.core.questions import (
     Series,
     Value,
 )
+from seatrial.metrics.source import CLOCKS_APART
 
 LOOKBACK = 60.0
 RETENTION = 7200.0
@@ -82,19 +83,23 @@ class SimPrometheus:
                 if not samples:
                     del self.series[labels]
 
-    def answer(self, questions: Iterable[MetricQuestion]) -> tuple[dict[str, MetricAnswer], float | None]:
-        """Answers by key, and the scrape interval."""
+    def answer(
+        self, questions: Iterable[MetricQuestion], skew: timedelta = timedelta(0)
+    ) -> tuple[dict[str, MetricAnswer], float | None]:
+        """Answers by key, and the scrape interval. `skew`: how far the clock of whoever asks is ahead."""
         out = {}
         for question in questions:
             self.asked += 1
-            out[question.key] = self._one(question)
-        return out, self.interval if self.weather is Weather.FINE else None
+            out[question.key] = self._one(question, skew.total_seconds())
+        return out, self.interval if self.weather is Weather.FINE and not skew else None
 
-    def _one(self, question: MetricQuestion) -> MetricAnswer:
+    def _one(self, question: MetricQuestion, skew: float) -> MetricAnswer:
         if self.weather is Weather.DOWN:
             return Failure("Prometheus at http://prometheus:9090 refuses the connection")
         if self.weather is Weather.TIMES_OUT:
             return Failure("Prometheus at http://prometheus:9090 did not answer within 10 s")
+        if abs(skew) > CLOCKS_APART:  # as metrics/source.py finds it
+            return Failure(f"the clock of Prometheus at http://prometheus:9090 is {-skew:+.0f} s off")
         empty = self.weather in (Weather.EMPTY, Weather.NAN)
         warnings = ("partial response: store thanos-1 is down",) if self.weather is Weather.PARTIAL else ()
         match question:

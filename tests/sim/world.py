@@ -918,7 +918,7 @@ class World:
     def answers(self, questions: Questions) -> Answers:
         if questions.metrics and self.prometheus.weather is Weather.SLOW:
             self._others(SLOWNESS)
-        metrics, scrape = self.prometheus.answer(questions.metrics)
+        metrics, scrape = self.prometheus.answer(questions.metrics, self.skew)
         dry_run = DryRunAnswer(refused=self.template_refused) if questions.dry_run else None
         preflight = None
         if questions.preflight is not None:

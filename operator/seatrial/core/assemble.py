@@ -187,7 +187,7 @@ def leftovers(p: Pass, status: Status) -> tuple[Ref, ...]:
         name = child_name(observed.name, revision)
         if name in named or revision in selected:
             continue
-        if status.stable is not None and not p.settled:
+        if (status.stable is not None and not p.settled) or p.returning:
             continue
         out += [ref for ref in _refs(name) if _exists(p, revision, ref)]
     return tuple(out)

@@ -15,7 +15,7 @@ from seatrial.api.spec import ModelDeploymentSpec, RouteRef, Traffic
 from seatrial.api.status import Accepted, Borrowed, Reset, Status
 from seatrial.build.names import MANAGER
 from seatrial.build.rule import Splice, restored
-from seatrial.core import evidence
+from seatrial.core import evidence, trial
 from seatrial.core.passing import Pass
 from seatrial.core.state import Event, Installation, Observed, Plan, Ref, Rule
 
@@ -173,13 +173,14 @@ def settle(p: Pass, status: Status, by: str) -> Status | None:
 
 
 def change_router(p: Pass, status: Status) -> Status:
-    """The resource asks for another router: the rule goes back first."""
+    """The resource asks for another router, or a first revision failed: the rule goes back."""
     have, asked = status.traffic.borrowed, p.spec.traffic.route_ref
     if have is None:
         return status
     if have.returning_since is None:
         same = asked is not None and (asked.name, asked.rule) == (have.route, have.rule)
-        if same or status.rollout is not None:
+        failed = trial.gave_up(status) and p.observed.rule is not None and p.observed.rule.taken
+        if (same and not failed) or status.rollout is not None:
             return status
     step = give_back(p.observed, status, p.now, p.installation, p.spec.traffic)
     for event in step.events:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from seatrial.api.status import Rollout
 
 ZERO = timedelta(0)
+WENT_AHEAD = timedelta(minutes=1)
+"""No two clocks that are believed are further apart (metrics/source.py), one after the other."""
 
 
 def elapsed(rollout: Rollout, now: datetime) -> timedelta:
@@ -28,13 +30,20 @@ def go(rollout: Rollout, now: datetime) -> Rollout:
     """Let the clock run again."""
     if rollout.stopped_since is None:
         return rollout
-    stopped = rollout.stopped_for + (now - rollout.stopped_since)
+    stopped = rollout.stopped_for + max(ZERO, now - rollout.stopped_since)
     return rollout.model_copy(update={"stopped_since": None, "stopped_for": stopped})
 
 
 def restart(rollout: Rollout, confirmed_at: datetime | None) -> Rollout:
     """A new step, or the same one with its evidence voided."""
     return rollout.model_copy(update={"confirmed_at": confirmed_at, "stopped_for": ZERO, "stopped_since": None})
+
+
+def believed(rollout: Rollout, now: datetime) -> Rollout:
+    """The step's clock, where it was started by a clock that had gone ahead. `now` is known to be right."""
+    if rollout.confirmed_at is None or rollout.confirmed_at <= now + WENT_AHEAD:
+        return rollout
+    return restart(rollout, now)
 
 
 def waited(rollout: Rollout, now: datetime) -> timedelta:

@@ -53,8 +53,8 @@ def due(p: Pass, rollout: Rollout) -> bool:
         return False
     if rollout.skipped_checks is not None or p.moved:
         return False
-    if p.now >= rollout.looked_at + p.spec.analysis.interval:
-        return True
+    if p.now >= rollout.looked_at + p.spec.analysis.interval or p.now < rollout.looked_at:
+        return True  # a look that is still to come was noted by a clock that went ahead, or ours went back since
     if rollout.confirmed_at is None:
         return False
     left_then = voyage.minimum_time(p, rollout) - clock.elapsed(rollout, rollout.looked_at)
@@ -211,6 +211,8 @@ def look(p: Pass, status: Status) -> Status:
     ]
     seen = p.answers.scrape_interval
     scrape = timedelta(seconds=seen) if seen is not None else rollout.scrape_interval
+    if seen is not None:  # Prometheus answered, and would not have on another clock
+        rollout = clock.believed(rollout, p.now)
     rollout = rollout.model_copy(update={"looked_at": p.now, "scrape_interval": scrape})
     status = status.model_copy(update={"checks": judged, "rollout": rollout})
     p.looked = opened is not None

@@ -19,6 +19,7 @@ from seatrial.api.status import (
     PreflightStatus,
     Rejected,
     Status,
+    TrafficStatus,
 )
 from seatrial.build.comparer import NO_IMAGE
 from seatrial.build.names import child_name
@@ -511,6 +512,7 @@ def leave(p: Pass, status: Status) -> Status:
         if held is None or held in (status.stable, candidate, probation.previous(status)):
             continue
         if status.stable is None and candidate is None:
+            status = _give_up(p, status, held)
             continue
         if drained(status.traffic, held, p.now, p.spec.traffic.drain):
             p.note(f"revision {held} has drained for {format_duration(p.spec.traffic.drain)} and leaves the route")
@@ -518,6 +520,17 @@ def leave(p: Pass, status: Status) -> Status:
         else:
             _wake_at_drain(p, status)
     return status
+
+
+def _give_up(p: Pass, status: Status, held: str) -> Status:
+    """A first revision that failed after its exposure has no weight, though nobody is there to take it over."""
+    refused = status.rejected
+    if refused is None or refused.revision != held or None not in (status.traffic.slots.a, status.traffic.slots.b):
+        return status
+    p.note(f"revision {held} failed and no other is there: nothing is routed to it any more")
+    p.wake(timedelta(0))
+    kept = TrafficStatus(router=status.traffic.router, borrowed=status.traffic.borrowed)
+    return status.model_copy(update={"traffic": kept})
 
 
 def _wake_at_drain(p: Pass, status: Status) -> None:

@@ -6,10 +6,14 @@ what serves; where status contradicts them, they win.
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from seatrial.api.status import PARTS, Slots, Split, Status, TrafficStatus
 from seatrial.build.drill import drill_revision
+from seatrial.build.names import child_name
 from seatrial.core.passing import Pass
 from seatrial.core.state import Observed
+from seatrial.core.traffic import SLOTS, other
 
 
 def recover(p: Pass, status: Status) -> Status:
@@ -28,8 +32,8 @@ def recover(p: Pass, status: Status) -> Status:
         p.note(f"{rollout.revision} is no copy of stable {status.stable}: its drill ends")
         status = status.model_copy(update={"rollout": None})
     refused = status.rejected.revision if status.rejected is not None else None
-    found = _serving(status.traffic)
-    if status.stable is None and status.rollout is None and found is not None and found != refused:
+    found = _serving(status.traffic, refused)
+    if status.stable is None and status.rollout is None and found is not None:
         p.note(f"status names no stable revision; the route sends most traffic to {found}")
         status = status.model_copy(update={"stable": found})
     candidate = status.rollout.revision if status.rollout is not None else None
@@ -62,9 +66,31 @@ def _traffic(p: Pass, status: Status, known: set[str]) -> Status:
         keeper = "a" if slots.a is not None else "b"
         traffic = traffic.model_copy(update={"wanted": Split(**{keeper: PARTS}), "accepted": None})
         p.note(f"weights in status made no sense: all traffic to {getattr(slots, keeper)}")
+    traffic = _entered(p, traffic, known)
     if traffic != status.traffic:
         status = status.model_copy(update={"traffic": traffic})
     return status
+
+
+def _entered(p: Pass, traffic: TrafficStatus, known: set[str]) -> TrafficStatus:
+    """Who stands in the route beside the one that status knows of: the status that let it in was lost.
+
+    It has no weight for us, and leaves like everybody else: after the drain, for some proxy may have sent it requests.
+    """
+    route, name = p.observed.route, p.observed.name
+    if route is None or len(route.backends) != len(SLOTS):
+        return traffic
+    for slot, backend in zip(SLOTS, route.backends, strict=True):
+        beside = getattr(traffic.slots, other(slot))
+        found = backend.service.removeprefix(f"{name}-")
+        if getattr(traffic.slots, slot) is not None or beside is None or found == beside or found not in known:
+            continue
+        if route.backends[SLOTS.index(other(slot))].service != child_name(name, beside):
+            continue
+        p.note(f"the route names {found}, of which status knows nothing: it leaves the route like any other")
+        slots = traffic.slots.model_copy(update={slot: found})
+        return traffic.model_copy(update={"slots": slots, "idle_since": None})
+    return traffic
 
 
 def _from_route(observed: Observed, known: set[str]) -> TrafficStatus | None:
@@ -85,8 +111,8 @@ def _from_route(observed: Observed, known: set[str]) -> TrafficStatus | None:
     return TrafficStatus(slots=slots, wanted=weights, confirmed=weights)
 
 
-def _serving(traffic: TrafficStatus) -> str | None:
-    """The revision with most of the written weight."""
-    if traffic.wanted == Split():
-        return None
-    return traffic.slots.a if traffic.wanted.a >= traffic.wanted.b else traffic.slots.b
+def _serving(traffic: TrafficStatus, refused: str | None) -> str | None:
+    """The revision with most of the written weight, of those that were not refused."""
+    held = ((traffic.wanted.a, traffic.slots.a), (traffic.wanted.b, traffic.slots.b))
+    fit = [(weight, revision) for weight, revision in held if weight > 0 and revision not in (None, refused)]
+    return max(fit, key=itemgetter(0), default=(0, None))[1]

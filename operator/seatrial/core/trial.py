@@ -86,6 +86,11 @@ def _rejected(p: Pass, status: Status, outcome: Trialled) -> Status:
     return status.model_copy(update={"rejected": rejected})
 
 
+def gave_up(status: Status) -> bool:
+    """A first revision failed, and nobody is there to serve in its place."""
+    return status.stable is None and status.rollout is None and status.rejected is not None
+
+
 def supersede(p: Pass, status: Status, why: str) -> Status:
     """Drop a candidate that is no longer wanted. It is not rejected."""
     assert status.rollout is not None

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -52,6 +53,9 @@ from seatrial.core.questions import (
 
 LOOKBACK = timedelta(minutes=5)
 """How long before the start of a count the last scrape may lie. Prometheus itself looks back as far."""
+CLOCKS_APART = 30.0
+"""Seconds by which the clocks of Prometheus and of this process may differ. Questions are asked for stretches of our
+time, and samples bear the time of Prometheus: further apart, requests of an earlier weight or revision would be counted."""
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes. A longer answer is a mistake in the question."""
 NEAREST = 3
@@ -225,6 +229,12 @@ class PrometheusSource:
             raise PrometheusError(
                 f"{self.address} answered something that is not JSON: is the address that of a Prometheus?"
             )
+        if answer.ahead is not None and abs(answer.ahead) > CLOCKS_APART:
+            word = "ahead of" if answer.ahead > 0 else "behind"
+            raise PrometheusError(
+                f"the clock of Prometheus at {self.address} is {abs(answer.ahead):.0f} s {word} this operator's, and "
+                f"requests of another time would be counted (at most {CLOCKS_APART:.0f} s): set both by NTP"
+            )
         return body
 
     def _unreachable(self, error: BaseException) -> PrometheusError:
@@ -339,12 +349,14 @@ class _TooLargeError(requests.RequestException):
 class _Answer:
     """What came back, whatever it was."""
 
-    __slots__ = ("content", "location", "status")
+    __slots__ = ("ahead", "content", "location", "status")
 
-    def __init__(self, status: int, content: bytes, location: str) -> None:
+    def __init__(self, status: int, content: bytes, location: str, ahead: float | None) -> None:
         self.status = status
         self.content = content
         self.location = location
+        self.ahead = ahead
+        """Seconds by which the server's clock is ahead of ours; None where it does not tell the time."""
 
 
 class _Kept(threading.local):
@@ -377,7 +389,7 @@ class _Session(requests.Session):
 
     def _keep(self, response: requests.Response, *_args: Any, **_kwargs: Any) -> None:
         """Read the body here: `timeout` limits one read, and a server that trickles would never end."""
-        deadline = time.monotonic() + self._limit
+        deadline, ahead = time.monotonic() + self._limit, _ahead(response.headers.get("date", ""))
         chunks, size = [], 0
         for chunk in response.iter_content(65536):
             chunks.append(chunk)
@@ -390,7 +402,15 @@ class _Session(requests.Session):
                 raise requests.ReadTimeout
         content = b"".join(chunks)
         response._content = content  # noqa: SLF001  the library reads it again, and the stream is used up
-        self.kept.answer = _Answer(response.status_code, content, response.headers.get("location", ""))
+        self.kept.answer = _Answer(response.status_code, content, response.headers.get("location", ""), ahead)
+
+
+def _ahead(date: str) -> float | None:
+    """By how many seconds a `Date` header (RFC 9110, whole seconds) is ahead of now."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

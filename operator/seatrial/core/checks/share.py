@@ -31,6 +31,7 @@ from seatrial.core.checks.gathering import gathered, kept
 from seatrial.core.checks.judging import judge_share
 from seatrial.core.checks.preset import Counted, Preset, literal, quote
 from seatrial.core.checks.terms import terms_of
+from seatrial.core.clock import WENT_AHEAD
 from seatrial.core.questions import (
     CounterQuestion,
     Counters,
@@ -184,9 +185,15 @@ def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Preset
 
 
 def span(stored: CheckStatus, situation: Situation) -> tuple[datetime, datetime]:
-    """The stretch this look counts, in Prometheus' time: always the last one's end to now, a moment ago."""
+    """The stretch this look counts, in Prometheus' time: always the last one's end to now, a moment ago.
+
+    A last end that is still to come was noted by a clock that went ahead: it is not waited for.
+    """
+    now = milliseconds(situation.now)
     start = milliseconds(stored.through or situation.start)
-    end = max(start, milliseconds(situation.now))
+    if start > now + WENT_AHEAD:
+        start = now
+    end = max(start, now)
     return start - INGESTION, end - INGESTION
 
 

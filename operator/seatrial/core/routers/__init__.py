@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from seatrial.api.spec import RouterKind
-from seatrial.api.status import Status
+from seatrial.api.status import Slots, Status
 from seatrial.build.names import child_name
+from seatrial.core import trial
 from seatrial.core.legs import Leg
 from seatrial.core.passing import Pass
 from seatrial.core.routers.base import Obstacle, Router, Sight
@@ -88,8 +89,13 @@ def shared(p: Pass, status: Status) -> bool:
 
 
 def leftovers(p: Pass, status: Status) -> list[Ref]:
-    """What other routers have left, once this one carries the requests and nobody can wait for an answer of theirs."""
+    """What other routers have left, once this one carries the requests and nobody can wait for an answer of theirs.
+
+    Where a first revision failed, that of this one as well: it leads to nobody.
+    """
     written = {entry.ref for entry in status.written}
+    if trial.gave_up(status) and status.traffic.slots == Slots():
+        return _led_nowhere(p)
     held = (router.holder(p.observed.name) for router in ROUTERS.values())
     mine, accepted = of(p).holder(p.observed.name), status.traffic.accepted
     # The Service NAME is an address inside the cluster whatever the router; a rule is given back, not deleted.
@@ -101,3 +107,10 @@ def leftovers(p: Pass, status: Status) -> list[Ref]:
         p.wake(wait)
         return []
     return left
+
+
+def _led_nowhere(p: Pass) -> list[Ref]:
+    """What a router of ours wrote for a revision that is given up; a team's rule is given back instead."""
+    observed, holder = p.observed, of(p).holder(p.observed.name)
+    there = holder.name in observed.services if holder.kind == "Service" else observed.route is not None
+    return [holder] if there and holder.kind in ("Service", "HTTPRoute") else []
