@@ -159,11 +159,17 @@ def _count(loose: Preset, kind: CheckPreset, arm: Arm, answer: Counters, here: S
         if isinstance(chosen, NoData):
             return chosen.message
         edge = chosen
-    sample = share.sample_of(check, loose, edge, "candidate", arm, answer.series, counters.scrapes(answer.series))
-    start = share.countable_from(sample, here.start.timestamp(), here.now.timestamp(), here.start.timestamp())
-    tally = share.tally_of(check, sample, start, here.now.timestamp(), start)
-    if isinstance(tally, NoData):
-        return tally.message
+    seen, events, total = counters.scrapes(answer.series), 0, 0
+    for target, times in seen.times.items():
+        # What a target had counted before its first scrape is not known, and other targets owe nothing to it.
+        start, end = max(here.start.timestamp(), times[0]), here.now.timestamp()
+        own = [one for one in answer.series if counters.target_of(one.labels) == target]
+        sample = share.sample_of(check, loose, edge, "candidate", arm, own, seen)
+        tally = share.tally_of(check, sample, start, end, start)
+        if isinstance(tally, NoData):
+            return tally.message
+        events, total = events + tally.events, total + tally.total
+    tally = Tally(events=events, total=total)
     return tally if timed is None or edge is None else Slow(kind, edge, timed.unit, tally)
 
 

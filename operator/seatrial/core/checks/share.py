@@ -320,7 +320,7 @@ def fold(
         stored = stored.model_copy(update={"pace": kept(_past(check, samples[-1], start, situation))})
     # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
-    start = max(countable_from(sample, start, end, since) for sample in samples)
+    start = max(_countable_from(sample, start, end, since) for sample in samples)
     if stored.trial is None and preset.by_slot:
         own = _own_from(samples[0], start, end, situation)
         if own is None:
@@ -419,8 +419,7 @@ def _le(one: Series) -> float:
         return math.nan
 
 
-def countable_from(sample: Sample, start: float, end: float, since: float) -> float:
-    """The first instant from which all series of an arm can be counted."""
+def _countable_from(sample: Sample, start: float, end: float, since: float) -> float:
     both, born = (*sample.all, *sample.bad), _born(sample.arm)
     return counters.countable_from(both, start, end, sample.seen, born, since=since, own=sample.own_labels)
 
