@@ -204,7 +204,7 @@ BREAKING = [
             "spec.analysis",
             "the presets of checks need numbers, no gateway counts with replicaRatio, and no metrics of runtime Custom are "
             "known: write queries in analysis.checks, set analysis.none with a reason, or set spec.runtime to a model "
-            "server that is known (MLServer)",
+            "server that is known",
         )
         for analysis in (None, {"checks": [{"name": "errors", "preset": "Errors"}]})
     ),
@@ -322,20 +322,20 @@ BREAKING = [
         resource(runtime=None),
         "spec.port",
         "spec.port is missing, and runtime Custom does not say which port answers requests: set spec.port, or set "
-        "spec.runtime to a model server that is known (MLServer)",
+        "spec.runtime to a model server that is known",
     ),
     Case(
         "port-needed",
         resource(runtime="Custom"),
         "spec.port",
         "spec.port is missing, and runtime Custom does not say which port answers requests: set spec.port, or set "
-        "spec.runtime to a model server that is known (MLServer)",
+        "spec.runtime to a model server that is known",
     ),
     Case(
-        "mlserver-needs-model",
+        "runtime-needs-model",
         resource(model=None),
         "spec.model",
-        "spec.model.name is missing, and MLServer says at /v2/models/NAME/ready whether the model is loaded: set "
+        "spec.model.name is missing, and runtime MLServer is asked by the model's name whether it is loaded: set "
         "spec.model.name to the model's name inside the server",
     ),
     Case(
@@ -343,7 +343,7 @@ BREAKING = [
         resource(runtime="Custom", port=80, preflight={"requests": {"configMapRef": {"name": "golden"}}}),
         "spec.preflight",
         "spec.preflight.requests speak the Open Inference Protocol, and runtime Custom is not known to: set "
-        "spec.runtime to MLServer and spec.model.name, or remove spec.preflight",
+        "spec.runtime to one that is (MLServer, KServe, Triton, OpenVINO) and spec.model.name, or remove spec.preflight",
     ),
     Case(
         "runtime-metrics-known",
@@ -352,7 +352,7 @@ BREAKING = [
         ),
         "spec.analysis.checks",
         "a check says from: Runtime, and no metrics of runtime Custom are known: use from: Gateway, write a query, or "
-        "set spec.runtime to a model server that is known (MLServer)",
+        "set spec.runtime to a model server that is known",
     ),
     Case(
         "progress-deadline",
@@ -591,19 +591,27 @@ BREAKING = [
         "slower-than-latency",
         with_check(preset="Errors", slowerThan="1s"),
         f"{CHECK}.slowerThan",
-        "check c has slowerThan, which belongs to preset Latency: remove it, or use that preset",
+        "check c has slowerThan, which belongs to the presets Latency, FirstToken and InterToken: remove it, or use one of "
+        "them",
     ),
     Case(
         "slower-than-latency",
         with_check(query=QUERY, max="1", slowerThan="1s"),
         f"{CHECK}.slowerThan",
-        "check c has slowerThan, which belongs to preset Latency: remove it, or use that preset",
+        "check c has slowerThan, which belongs to the presets Latency, FirstToken and InterToken: remove it, or use one of "
+        "them",
     ),
     Case(
         "slower-than-positive",
         with_check(preset="Latency", slowerThan="0s"),
         f"{CHECK}.slowerThan",
         "slowerThan of check c is 0 and every request takes longer: set the time at which one is slow",
+    ),
+    Case(
+        "tokens-are-counted-by-runtimes",
+        with_check(preset="FirstToken", **{"from": "Gateway"}),
+        f"{CHECK}.from",
+        "check c is of tokens, and no gateway counts them: remove from, or say from: Runtime",
     ),
     Case(
         "preset-without-min",
@@ -745,6 +753,7 @@ VALID = {
     "no error at all": with_check(preset="Errors", max="0%", margin={"points": "0.01", "relative": "0.5%"}),
     "a query between": with_check(query=QUERY, min="-1.5", max="-1.5", onFail="Pause"),
     "a query of the namespace": with_check(query='sum(up{namespace="$namespace"})', min="1"),
+    "tokens at the server": with_check(preset="InterToken", slowerThan="50ms", **{"from": "Runtime"}),
     "latency at the gateway": with_check(preset="Latency", slowerThan="1ms", **{"from": "Gateway"}),
     "latency at the server": with_check(preset="Latency", slowerThan="1s500ms", **{"from": "Runtime"}),
     "what pods may say": with_pods(restartPolicy="Always", volumes=[{"name": "v", "emptyDir": {}}]),

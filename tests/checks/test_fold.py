@@ -47,17 +47,28 @@ LATER = both(envoy(1, [(10, 150, 4), (25, 151, 4)]), envoy(0, [(10, 1900, 3), (2
 # --- opening ------------------------------------------------------------------------------------------
 
 
-def test_the_gateway_is_asked_first_and_then_the_runtime() -> None:
+def test_the_gateways_are_asked_first_and_then_the_runtime() -> None:
     asked = checks.opening_questions(ERRORS, situation(), PRESETS)
     assert [q.selector for q in asked if isinstance(q, ExistsQuestion)] == [
         '{__name__="envoy_cluster_membership_total",envoy_cluster_name="httproute/payments/fraud/rule/0/backend/0"}',
+        (
+            '{__name__="istio_requests_total",reporter="source",destination_service_namespace="payments",'
+            f'destination_service_name="fraud-{STABLE}"}}'
+        ),
+        f'{{__name__="response_total",direction="outbound",dst_namespace="payments",dst_deployment="fraud-{STABLE}"}}',
+        (
+            '{__name__="traefik_service_requests_total",service=~"httproute-payments-fraud-gw-.+-ep-.+-0-[0-9a-f]{20}-svc-'
+            f'payments-fraud-{STABLE}-[01]@kubernetesgateway"}}'
+        ),
         f'{{__name__="rest_server_requests_total",namespace="payments",pod=~"fraud-{STABLE}-.*"}}',
     ]
-    gateway, runtime = (q.key for q in asked)
+    gateway, *others, runtime = (q.key for q in asked)
+    elsewhere: dict[str, MetricAnswer] = dict.fromkeys(others, Missing())
 
     def opened(answers: dict[str, MetricAnswer]) -> Any:
-        return checks.opening(ERRORS, situation(), PRESETS, answers)
+        return checks.opening(ERRORS, situation(), PRESETS, elsewhere | answers)
 
+    assert opened({gateway: Missing(), others[0]: Found(1)}).preset == "istio"
     assert opened({gateway: Found(1), runtime: Found(3)}).source is MetricSource.GATEWAY
     assert opened({gateway: Found(1)}).message == "reads the numbers of Envoy Gateway"
     assert opened({gateway: Missing(), runtime: Found(3)}).source is MetricSource.RUNTIME
@@ -67,13 +78,16 @@ def test_the_gateway_is_asked_first_and_then_the_runtime() -> None:
     assert isinstance(refused, checks.Refusal)
     assert f'pod=~"fraud-{STABLE}-.*"' in refused.message
     assert "nearest names: rest_server_request_total" in refused.message
+    assert "and for Istio, Linkerd, Traefik. " in refused.message
 
 
 def test_from_restricts_the_source_and_custom_has_no_preset() -> None:
     runtime = Check(name="errors", preset=CheckPreset.ERRORS, source=MetricSource.RUNTIME)
     assert [q.key for q in checks.opening_questions(runtime, situation(), PRESETS)] == ["errors/opening/mlserver"]
     custom = situation(runtime=Runtime.CUSTOM)
-    assert [q.key for q in checks.opening_questions(ERRORS, custom, PRESETS)] == ["errors/opening/envoy-gateway"]
+    assert [q.key for q in checks.opening_questions(ERRORS, custom, PRESETS)] == [
+        f"errors/opening/{name}" for name in ("envoy-gateway", "istio", "linkerd", "traefik")
+    ]
     refused = checks.opening(runtime, custom, PRESETS, {})
     assert isinstance(refused, checks.Refusal)
     assert "no metric preset" in refused.message

@@ -25,6 +25,7 @@ COMMANDS = [
     *ALIASES,
     "status",
     "lint",
+    "presets",
     "golden",
     "run",
     "compare",
@@ -148,7 +149,7 @@ def completed(line: str, tmp_path: Path, folder: Path) -> list[str]:
 
 
 def test_bash_completes_commands_options_values_and_names(tmp_path: Path, bin_folder: Path) -> None:
-    assert completed("seatrial p", tmp_path, bin_folder) == ["promote", "pause"]
+    assert completed("seatrial p", tmp_path, bin_folder) == ["promote", "pause", "presets"]
     assert "--reason" in completed("seatrial pause fraud --r", tmp_path, bin_folder)
     assert completed("seatrial promote fraud --sk", tmp_path, bin_folder) == ["--skip-checks"]
     assert completed("seatrial abort fraud --sk", tmp_path, bin_folder) == []

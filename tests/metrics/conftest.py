@@ -20,6 +20,7 @@ import pytest
 from dev import tools
 from dev.controlplane import free_port
 from dev.errors import DevError
+from tests.metrics.loads import LOADS, targets
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -125,9 +126,7 @@ def prometheus(exporter: Exporter, tmp_path_factory: pytest.TempPathFactory) -> 
     target = exporter.address.removeprefix("http://")
     jobs = {
         "plain": ("/plain", {}),
-        "gateway": ("/gateway", {"pod": "envoy-1"}),
-        "stable": ("/stable", {"namespace": "payments", "pod": "fraud-7c9f1b20de-6c5d-x2x4z"}),
-        "candidate": ("/candidate", {"namespace": "payments", "pod": "fraud-e04d5521aa-8f7b-k9d2q"}),
+        **{job: (f"/recorded/{name}", labels) for name in LOADS for job, labels in targets(name).items()},
     }
     scrape = [
         {"job_name": job, "metrics_path": path, "static_configs": [{"targets": [target], "labels": labels}]}

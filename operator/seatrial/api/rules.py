@@ -210,7 +210,15 @@ CHECKS = ("preset", "share", "query", "agreement")
 ROUTERS = ("gatewayAPI", "routeRef", "replicaRatio")
 STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
-_IS_MLSERVER_CEL = "has(self.runtime) && self.runtime == 'MLServer'"
+KNOWS_MODEL = ("MLServer", "KServe", "Triton", "TFServing", "OpenVINO")
+"""Runtimes whose readiness is asked for by the model's name."""
+OPEN_INFERENCE = ("MLServer", "KServe", "Triton", "OpenVINO")
+"""Runtimes that speak the Open Inference Protocol over HTTP."""
+_IS_KNOWN_CEL = "has(self.runtime) && self.runtime != 'Custom'"
+_KNOWS_MODEL_CEL = f"has(self.runtime) && self.runtime in {list(KNOWS_MODEL)}"
+_OPEN_INFERENCE_CEL = f"has(self.runtime) && self.runtime in {list(OPEN_INFERENCE)}"
+_TIMED = ("Latency", "FirstToken", "InterToken")
+_OF_TOKENS = ("FirstToken", "InterToken")
 _CHECK = _quoted("name")
 _BY_PODS_CEL = "has(self.traffic.replicaRatio)"
 _CANARY_CEL = "self.strategy.stages[self.strategy.stages.size() - 1].canary"
@@ -248,34 +256,36 @@ RULES: tuple[Rule, ...] = (
         name="port-needed",
         at="spec",
         blame=".port",
-        cel=f"has(self.port) || ({_IS_MLSERVER_CEL})",
-        holds=lambda self: "port" in self or _runtime(self) == "MLServer",
+        cel=f"has(self.port) || ({_IS_KNOWN_CEL})",
+        holds=lambda self: "port" in self or _runtime(self) != "Custom",
         message=(
             "spec.port is missing, and runtime {runtime} does not say which port answers requests: set spec.port, "
-            "or set spec.runtime to a model server that is known (MLServer)"
+            "or set spec.runtime to a model server that is known"
         ),
         values={"runtime": Value(_RUNTIME_CEL, _runtime)},
     ),
     Rule(
-        name="mlserver-needs-model",
+        name="runtime-needs-model",
         at="spec",
         blame=".model",
-        cel=f"has(self.model) || !({_IS_MLSERVER_CEL})",
-        holds=lambda self: "model" in self or _runtime(self) != "MLServer",
+        cel=f"has(self.model) || !({_KNOWS_MODEL_CEL})",
+        holds=lambda self: "model" in self or _runtime(self) not in KNOWS_MODEL,
         message=(
-            "spec.model.name is missing, and MLServer says at /v2/models/NAME/ready whether the model is loaded: "
+            "spec.model.name is missing, and runtime {runtime} is asked by the model's name whether it is loaded: "
             "set spec.model.name to the model's name inside the server"
         ),
+        values={"runtime": Value(_RUNTIME_CEL, _runtime)},
     ),
     Rule(
         name="preflight-needs-open-inference",
         at="spec",
         blame=".preflight",
-        cel=f"!has(self.preflight) || ({_IS_MLSERVER_CEL})",
-        holds=lambda self: "preflight" not in self or _runtime(self) == "MLServer",
+        cel=f"!has(self.preflight) || ({_OPEN_INFERENCE_CEL})",
+        holds=lambda self: "preflight" not in self or _runtime(self) in OPEN_INFERENCE,
         message=(
             "spec.preflight.requests speak the Open Inference Protocol, and runtime {runtime} is not known to: "
-            "set spec.runtime to MLServer and spec.model.name, or remove spec.preflight"
+            "set spec.runtime to one that is (MLServer, KServe, Triton, OpenVINO) and spec.model.name, or remove "
+            "spec.preflight"
         ),
         values={"runtime": Value(_RUNTIME_CEL, _runtime)},
     ),
@@ -284,16 +294,16 @@ RULES: tuple[Rule, ...] = (
         at="spec",
         blame=".analysis.checks",
         cel=(
-            f"({_IS_MLSERVER_CEL}) || !has(self.analysis.checks) || "
+            f"({_IS_KNOWN_CEL}) || !has(self.analysis.checks) || "
             "self.analysis.checks.all(c, !has(c.from) || c.from != 'Runtime')"
         ),
         holds=lambda self: (
-            _runtime(self) == "MLServer"
+            _runtime(self) != "Custom"
             or all(check.get("from") != "Runtime" for check in self["analysis"].get("checks", []))
         ),
         message=(
             "a check says from: Runtime, and no metrics of runtime {runtime} are known: use from: Gateway, write a "
-            "query, or set spec.runtime to a model server that is known (MLServer)"
+            "query, or set spec.runtime to a model server that is known"
         ),
         values={"runtime": Value(_RUNTIME_CEL, _runtime)},
     ),
@@ -549,12 +559,12 @@ RULES: tuple[Rule, ...] = (
         at="spec",
         blame=".analysis",
         cel=(
-            f"!{_BY_PODS_CEL} || ({_IS_MLSERVER_CEL}) || has(self.analysis.none) || "
+            f"!{_BY_PODS_CEL} || ({_IS_KNOWN_CEL}) || has(self.analysis.none) || "
             "(has(self.analysis.checks) && self.analysis.checks.all(c, !has(c.preset) || has(c.from)))"
         ),
         holds=lambda self: (
             not _by_pods(self)
-            or _runtime(self) == "MLServer"
+            or _runtime(self) != "Custom"
             or "none" in self["analysis"]
             or (
                 "checks" in self["analysis"]
@@ -564,7 +574,7 @@ RULES: tuple[Rule, ...] = (
         message=(
             "the presets of checks need numbers, no gateway counts with replicaRatio, and no metrics of runtime "
             "{runtime} are known: write queries in analysis.checks, set analysis.none with a reason, or set "
-            "spec.runtime to a model server that is known (MLServer)"
+            "spec.runtime to a model server that is known"
         ),
         values={"runtime": Value(_RUNTIME_CEL, _runtime)},
     ),
@@ -922,9 +932,12 @@ RULES: tuple[Rule, ...] = (
         name="slower-than-latency",
         at="spec.analysis.checks[]",
         blame=".slowerThan",
-        cel="!has(self.slowerThan) || (has(self.preset) && self.preset == 'Latency')",
-        holds=lambda self: "slowerThan" not in self or self.get("preset") == "Latency",
-        message="check {check} has slowerThan, which belongs to preset Latency: remove it, or use that preset",
+        cel=f"!has(self.slowerThan) || (has(self.preset) && self.preset in {list(_TIMED)})",
+        holds=lambda self: "slowerThan" not in self or self.get("preset") in _TIMED,
+        message=(
+            "check {check} has slowerThan, which belongs to the presets Latency, FirstToken and InterToken: remove it, or "
+            "use one of them"
+        ),
         values={"check": _CHECK},
     ),
     Rule(
@@ -934,6 +947,15 @@ RULES: tuple[Rule, ...] = (
         cel="!has(self.slowerThan) || duration(self.slowerThan) > duration('0s')",
         holds=lambda self: "slowerThan" not in self or parse_duration(self["slowerThan"]) > timedelta(0),
         message="slowerThan of check {check} is 0 and every request takes longer: set the time at which one is slow",
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="tokens-are-counted-by-runtimes",
+        at="spec.analysis.checks[]",
+        blame=".from",
+        cel=f"!has(self.preset) || !(self.preset in {list(_OF_TOKENS)}) || !has(self.from) || self.from != 'Gateway'",
+        holds=lambda self: self.get("preset") not in _OF_TOKENS or self.get("from") != "Gateway",
+        message="check {check} is of tokens, and no gateway counts them: remove from, or say from: Runtime",
         values={"check": _CHECK},
     ),
     Rule(

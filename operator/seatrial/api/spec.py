@@ -37,6 +37,16 @@ class Runtime(StrEnum):
     """The model server inside the container: decides probes, ports and metric presets."""
 
     MLSERVER = "MLServer"
+    KSERVE = "KServe"
+    TRITON = "Triton"
+    VLLM = "VLLM"
+    TFSERVING = "TFServing"
+    TORCHSERVE = "TorchServe"
+    BENTOML = "BentoML"
+    OPENVINO = "OpenVINO"
+    TGI = "TGI"
+    RAY_SERVE = "RayServe"
+    DYNAMO = "Dynamo"
     CUSTOM = "Custom"
 
 
@@ -449,6 +459,8 @@ class CheckPreset(StrEnum):
 
     ERRORS = "Errors"
     LATENCY = "Latency"
+    FIRST_TOKEN = "FirstToken"
+    INTER_TOKEN = "InterToken"
 
 
 class MetricSource(StrEnum):
@@ -502,13 +514,14 @@ class Check(Model):
     name: Name63
     """The check's name, unique in the resource."""
     preset: CheckPreset | None = None
-    """A share of requests, candidate against stable: `Errors`, or `Latency` (slow requests)."""
+    """A share of requests, candidate against stable: `Errors`, or `Latency` (slow requests). For language models, as their
+    runtime counts them: `FirstToken` (answers that began late) and `InterToken` (gaps between two tokens that were long)."""
     source: Annotated[MetricSource | None, Field(alias="from")] = None
     """Whose numbers a preset reads; the gateway's where they are found, else the runtime's."""
     margin: Margin | None = None
-    """How much worse than stable is acceptable. Errors: 0.5 points and 50 %; Latency: 2 points; agreement: 1 point."""
+    """How much worse than stable is acceptable. Errors: 0.5 points and 50 %; Latency, FirstToken, InterToken: 2 points; agreement: 1 point."""
     slower_than: Duration | None = None
-    """Latency: a request is slow when it takes longer. Left out: the edge nearest stable's p95."""
+    """Latency, FirstToken, InterToken: slow is what takes longer. Left out: the edge nearest stable's p95."""
     agreement: Agreement | None = None
     """Shadow: the candidate's answers beside stable's, and stable's beside its own. Margin: 1 point where left out."""
     share: Share | None = None

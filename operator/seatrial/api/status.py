@@ -287,6 +287,12 @@ class CheckStatus(Model):
     """Hash of the check as it was when its evidence began; another one begins anew."""
     source: MetricSource | None = None
     """Whose numbers a preset reads."""
+    preset: Short | None = None
+    """The metric preset whose series were found when the evidence began, as in `seatrial presets`."""
+    unverified: bool | None = None
+    """The preset's names are known from source code or documentation only; no page of that server was recorded."""
+    unit: Short | None = None
+    """The unit of `slowerThan`: s, ms or us."""
     slower_than: Short | None = None
     """Latency: the bucket edge in use, in the metric's own unit and spelling; frozen for the trial."""
     query: Annotated[str, StringConstraints(max_length=8192)] | None = None

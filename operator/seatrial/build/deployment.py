@@ -82,7 +82,7 @@ def _probes(server: dict[str, Any], spec: Mapping[str, Any]) -> None:
     """Add the model's own readiness where the template has none."""
     defaults = RUNTIMES[runtime_of(spec)]
     name = (spec.get("model") or {}).get("name")
-    if defaults.ready_path is None or name is None:
+    if defaults.ready_path is None or (name is None and "{model}" in defaults.ready_path):
         if not any(probe in server for probe in ("readinessProbe", "startupProbe")):
             server["readinessProbe"] = {"tcpSocket": {"port": port_of(spec)}, "periodSeconds": 2}
         return

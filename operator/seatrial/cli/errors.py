@@ -13,11 +13,11 @@ INTERRUPTED = 130
 EXIT_CODES = """\
 exit codes:
   0    done; for `status`: accepted and serving
-  1    refused, sent back or failed; for `lint`: something would be refused
+  1    refused, sent back or failed; for `lint`: something would be refused; for `presets test`: something is missing
   2    wrong usage, or a file that cannot be used
   3    not there yet: the time ran out, or the operator does not react
   4    no such ModelDeployment
-  5    the cluster cannot be reached, does not know ModelDeployments, or forbids it
+  5    the cluster cannot be reached, does not know ModelDeployments, or forbids it; or Prometheus does not answer
   130  interrupted with Ctrl-C"""
 
 

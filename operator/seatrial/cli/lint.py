@@ -15,8 +15,10 @@ import yaml
 from seatrial.api import rules
 from seatrial.api.lint import Finding, Severity, is_ours
 from seatrial.api.lint import lint as lint_document
-from seatrial.api.spec import Check
+from seatrial.api.spec import Check, CheckPreset, MetricSource, Runtime, default_checks
 from seatrial.core import promql
+from seatrial.core.checks import eligible
+from seatrial.metrics import presets
 
 OK = 0
 FOUND = 1
@@ -117,7 +119,7 @@ def _check(file: str, node: yaml.Node, document: dict[str, Any]) -> Iterator[_Pl
     except (TypeError, ValueError) as error:
         yield _Place(file, node.start_mark.line + 1, _title(document), Finding("", f"this is not JSON: {error}"))
         return
-    for finding in (*lint_document(document), *_queries(document)):
+    for finding in (*lint_document(document), *_queries(document), *_uncounted(document)):
         yield _Place(file, _line(node, finding.path), _title(document), finding)
 
 
@@ -137,6 +139,36 @@ def _queries(document: dict[str, Any]) -> Iterator[Finding]:
             asked = Check.model_construct(name=str(check.get("name", "")), query=query)
             for problem in promql.problems(asked, str(namespace)):
                 yield Finding(f"{path}.query", problem)
+
+
+def _uncounted(document: dict[str, Any]) -> Iterator[Finding]:
+    """Presets of checks that a trial would not begin with, since nobody counts what they ask for.
+
+    Where a gateway may count it, only Prometheus tells. That Custom has no metrics is said by a rule, but for tokens.
+    """
+    spec = document.get("spec")
+    if not isinstance(spec, dict):
+        return
+    name, analysis, traffic = spec.get("runtime", "Custom"), spec.get("analysis") or {}, spec.get("traffic") or {}
+    if name not in set(Runtime) or not isinstance(analysis, dict) or not isinstance(traffic, dict):
+        return
+    runtime, gateway = Runtime(name), "replicaRatio" not in traffic
+    asked = [
+        (path, raw.get("name"), raw["preset"], raw.get("from"))
+        for path, raw in rules.instances(document, "spec.analysis.checks[]")
+        if isinstance(raw, dict) and raw.get("preset") in set(CheckPreset) and raw.get("from") in (None, *MetricSource)
+    ]
+    if "checks" not in analysis and not analysis.get("none"):
+        asked = [("spec.analysis", check.name, check.preset, None) for check in default_checks()]
+    for path, called, preset, source in asked:
+        check = Check.model_construct(
+            name=str(called), preset=CheckPreset(preset), source=source and MetricSource(source)
+        )
+        if runtime is Runtime.CUSTOM and check.preset not in eligible.OF_TOKENS:
+            continue
+        if not eligible.readable(check, runtime, presets.load(), gateway=gateway):
+            why = eligible.lacking(check, runtime, presets.load())
+            yield Finding(path, f"check {called}: {eligible.nothing(check, runtime, why, gateway=gateway)}")
 
 
 def _line(node: yaml.Node, path: str) -> int:

@@ -138,6 +138,13 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
     lint = add("lint", _lint, "check files before they reach a cluster")
     lint.add_argument("files", nargs="+", metavar="FILE", help="YAML files; - is standard input")
     lint.add_argument("-o", "--output", choices=("json",), help="print what was found as JSON")
+    presets = add(
+        "presets",
+        _presets,
+        "show what is known of model servers' and gateways' metrics, or try one on a Prometheus",
+        epilog=_PRESETS,
+    )
+    _preset_options(presets)
     golden = add("golden", _help_of("golden"), "record requests with the answers of the training pipeline")
     if "golden" in load:
         _golden(golden)
@@ -189,6 +196,31 @@ def _formats(sub: argparse.ArgumentParser) -> None:
     )
 
 
+_PRESETS = """\
+seatrial presets                 all of them
+seatrial presets vllm            what it counts, what it cannot tell, and checks to copy
+seatrial presets test vllm --prometheus http://localhost:9090 --namespace models --model chat
+                                 which series exist, and what would have been counted; exit code 1 where
+                                 something is missing, 5 where Prometheus cannot be asked"""
+
+
+def _preset_options(presets: argparse.ArgumentParser) -> None:
+    presets.add_argument("words", nargs="*", metavar="[test] NAME", help="a preset; all of them where left out")
+    presets.add_argument("-o", "--output", choices=("json",), help="print it as JSON")
+    trying = presets.add_argument_group("test")
+    trying.add_argument("--prometheus", metavar="URL", help="where Prometheus answers, such as http://localhost:9090")
+    trying.add_argument(
+        "-n", "--namespace", default=argparse.SUPPRESS, metavar="NAME", help="the namespace of the ModelDeployment"
+    )
+    trying.add_argument("--model", metavar="NAME", help="the ModelDeployment")
+    trying.add_argument("--revision", metavar="REVISION", help="one revision of it; all of them where left out")
+    trying.add_argument("--served", metavar="NAME", help="spec.model.name, where it is another name")
+    trying.add_argument("--route", metavar="NAME", help="the HTTPRoute, where it is another name")
+    trying.add_argument(
+        "--window", type=_window, default="5m", metavar="TIME", help="how far back to count, such as 5m; at most 1h"
+    )
+
+
 def _golden(golden: argparse.ArgumentParser) -> None:
     inner = golden.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     from seatrial.cli.recording import EXAMPLE, add_arguments  # noqa: PLC0415
@@ -212,6 +244,15 @@ def _timeout(text: str) -> Any:
     value = parse_duration(text)
     if value is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 10m or 1h30m")
+    return value
+
+
+def _window(text: str) -> Any:
+    from datetime import timedelta  # noqa: PLC0415
+
+    value = _timeout(text)
+    if value is None or not timedelta(0) < value <= timedelta(hours=1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time between 1s and 1h")
     return value
 
 
@@ -350,6 +391,12 @@ def _lint(args: argparse.Namespace) -> int:
     from seatrial.cli.lint import lint  # noqa: PLC0415
 
     return lint(args.files, as_json=args.output == "json", out=sys.stdout)
+
+
+def _presets(args: argparse.Namespace) -> int:
+    from seatrial.cli import presets  # noqa: PLC0415
+
+    return presets.main(args, out=sys.stdout)
 
 
 def _record(args: argparse.Namespace) -> int:

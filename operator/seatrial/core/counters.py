@@ -116,16 +116,17 @@ def count(
     born: Mapping[str, float],
     *,
     since: float | None = None,
+    own: AbstractSet[str] = frozenset(),
 ) -> int | NoData:
     """How much all these counters rose between two instants.
 
     `seen` are the scrapes of their targets, `born` the creation times of pods by name, `since` is when the chain of
     looks began that this one continues (left out: at `start`). A pod that was born in an earlier look and not
-    scraped before it ended has not been counted yet, so all it has counted is new.
+    scraped before it ended has not been counted yet, so all it has counted is new. `own` as in `without_copies`.
     """
     total = 0.0
     young = _young(born, start, since)
-    for one in without_copies(series):
+    for one in without_copies(series, own):
         risen = _rise(one, start, end, seen, young)
         if risen is None:
             who = seen.pods.get(target_of(one.labels)) or one.labels.get("instance", "a target")
@@ -146,11 +147,12 @@ def countable_from(
     born: Mapping[str, float],
     *,
     since: float | None = None,
+    own: AbstractSet[str] = frozenset(),
 ) -> float:
     """The first instant from which `count` can answer: `start`, or when the last unknown target was first scraped."""
     out = start
     young = _young(born, start, since)
-    for one in without_copies(series):
+    for one in without_copies(series, own):
         if _rise(one, start, end, seen, young) is None:
             out = max(out, next(t for t, _ in one.samples if t > start))
     return out
@@ -183,10 +185,12 @@ def _rise(one: Series, start: float, end: float, seen: Scrapes, young: AbstractS
     return risen
 
 
-def without_copies(series: Sequence[Series]) -> list[Series]:
+def without_copies(series: Sequence[Series], own: AbstractSet[str] = frozenset()) -> list[Series]:
     """Leave out second copies of the same counter: the same pod scraped by two jobs, or by two Prometheus.
 
-    Only series that name their pod can be told to be copies; the first one in the order of labels stays.
+    Only series that name their pod can be told to be copies; the first one in the order of labels stays. `own` are
+    labels of the server that are called like a scrape's: they tell counters apart, unless the scrape has one too
+    and Prometheus has renamed the server's to `exported_…`.
     """
     chosen: dict[frozenset[tuple[str, str]], tuple[list[tuple[str, str]], Series]] = {}
     out = []
@@ -194,8 +198,9 @@ def without_copies(series: Sequence[Series]) -> list[Series]:
         if "pod" not in one.labels:
             out.append(one)
             continue
-        identity = frozenset((k, v) for k, v in one.labels.items() if k not in _COPIES)
-        rank = sorted((k, v) for k, v in one.labels.items() if k in _COPIES)
+        scrape = _COPIES - {label for label in own if f"exported_{label}" not in one.labels}
+        identity = frozenset((k, v) for k, v in one.labels.items() if k not in scrape)
+        rank = sorted((k, v) for k, v in one.labels.items() if k in scrape)
         if identity not in chosen or rank < chosen[identity][0]:
             chosen[identity] = (rank, one)
     return [*out, *(one for _, one in chosen.values())]

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from seatrial.api.base import format_duration
 from seatrial.api.spec import Check, CheckPreset, MetricSource
 from seatrial.api.status import Arms, CheckStatus, Outcome, Tally
+from seatrial.build.names import child_name
 from seatrial.core import counters, promql
+from seatrial.core.checks import eligible
 from seatrial.core.checks.base import (
     INGESTION,
     Arm,
@@ -29,7 +31,7 @@ from seatrial.core.checks.base import (
 )
 from seatrial.core.checks.gathering import gathered, kept
 from seatrial.core.checks.judging import judge_share
-from seatrial.core.checks.preset import Counted, Preset, literal, quote
+from seatrial.core.checks.preset import TIMED, Counted, Preset, literal, quote, shared
 from seatrial.core.checks.terms import terms_of
 from seatrial.core.clock import WENT_AHEAD
 from seatrial.core.questions import (
@@ -69,7 +71,7 @@ def opening_questions(check: Check, situation: Situation, presets: Presets) -> t
     return tuple(
         ExistsQuestion(
             _opening_key(check, preset),
-            _selector(preset, (preset.exists,), {}, situation.stable, situation),
+            matching(preset, (preset.exists,), ALL, situation.stable, situation),
             now - LOOK_BACK,
             now,
         )
@@ -81,33 +83,33 @@ def opening(
     check: Check, situation: Situation, presets: Presets, answers: Mapping[str, MetricAnswer]
 ) -> CheckStatus | Refusal | Hold:
     """The gateway where its metrics are found (it sees refused and reset requests too), else the runtime."""
-    eligible = _eligible(check, situation, presets)
     if check.share is not None and isinstance(problem := _own(check), str):
         return Refusal(problem)
-    if not eligible:
-        wanted = f"from: {check.source}" if check.source else f"runtime {situation.runtime}"
-        use = "use from: Gateway, or write a query" if situation.gateway else "no gateway counts here: write a query"
-        return Refusal(f"there is no metric preset for {wanted}: {use}")
+    readable = _eligible(check, situation, presets)
+    lacking = "" if check.share is not None else eligible.lacking(check, situation.runtime, presets)
+    if not readable:
+        return Refusal(eligible.nothing(check, situation.runtime, lacking, gateway=situation.gateway))
     if situation.stable is None:
-        return CheckStatus(name=check.name, source=eligible[0].source)
-    looked_for = []
-    for preset in eligible:
+        return CheckStatus(name=check.name, source=readable[0].source)
+    looked_for: list[tuple[Preset, str, str]] = []
+    for preset in readable:
         match answers.get(_opening_key(check, preset), Failure("Prometheus was not asked")):
             case Found():
                 return CheckStatus(
-                    name=check.name, source=preset.source, message=f"reads the numbers of {preset.title}"
+                    name=check.name,
+                    source=preset.source,
+                    preset=None if check.share is not None else preset.name,
+                    unverified=None if preset.verified or check.share is not None else True,
+                    message=f"reads the numbers of {preset.called if check.share is None else preset.title}",
                 )
             case Missing(nearest=names):
-                selector = _selector(preset, (preset.exists,), {}, situation.stable, situation)
-                looked_for.append(f"{preset.title}: {selector}{nearest(names)}")
+                selector = matching(preset, (preset.exists,), ALL, situation.stable, situation)
+                looked_for.append((preset, selector, nearest(names)))
             case NoData(message) | Failure(message):
                 return Hold(message)
             case _:
                 return Hold("Prometheus gave an answer to another question")
-    return Refusal(
-        f"stable revision {situation.stable.revision} has no series in the last hour, so nothing could be compared. "
-        f"Looked for {' · '.join(looked_for)}. Have Prometheus scrape it, or judge by a query"
-    )
+    return Refusal(eligible.unseen(situation.stable.revision, looked_for, lacking))
 
 
 def _eligible(check: Check, situation: Situation, presets: Presets) -> list[Preset]:
@@ -115,15 +117,7 @@ def _eligible(check: Check, situation: Situation, presets: Presets) -> list[Pres
     if check.share is not None:
         own = _own(check)
         return [] if isinstance(own, str) else [own]
-    usable = [
-        preset
-        for preset in presets.values()
-        if (situation.gateway or preset.source is not MetricSource.GATEWAY)
-        and (not preset.runtimes or situation.runtime in preset.runtimes)
-        and check.source in (None, preset.source)
-        and (check.preset is not CheckPreset.LATENCY or preset.latency is not None)
-    ]
-    return sorted(usable, key=lambda preset: (preset.source is not MetricSource.GATEWAY, preset.name))
+    return eligible.readable(check, situation.runtime, presets, gateway=situation.gateway)
 
 
 def _own(check: Check) -> Preset | str:
@@ -142,10 +136,7 @@ def _own(check: Check) -> Preset | str:
         selector={"namespace": "$namespace", **where},
         exists=whole.metric,
         proof="up" if label is None else whole.metric,
-        requests=Counted(whole.metric),
-        error_label="",
-        error_values="",
-        latency=None,
+        requests=(Counted(whole.metric),),
         part=part,
         whole=whole,
     )
@@ -168,20 +159,28 @@ def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Preset
         return ()
     start, end = span(stored, situation)
     past = LOOK_BACK if stored.pace is None else timedelta(0)
-    counted = _counted(check, preset)
-    names = (counted.metric,) if check.preset is CheckPreset.LATENCY else preset.metrics
-    only = dict(counted.only)
-    if check.preset is CheckPreset.LATENCY and stored.slower_than is not None:
-        only["le"] = "|".join(literal(text) for text in (*_spellings(stored.slower_than), "+Inf"))
     return tuple(
         CounterQuestion(
             question_key(check.name, side),
-            _selector(preset, (*names, preset.proof), only, arm, situation),
+            selector_of(preset, check.preset, stored.slower_than, arm, situation),
             start - past if side == "stable" else start,
             end,
         )
         for side, arm in _sides(situation)
     )
+
+
+def selector_of(
+    preset: Preset, kind: CheckPreset | None, slower_than: str | None, arm: Arm, situation: Situation
+) -> str:
+    """A selector of all that a check counts of one arm, and of the proof that it was scraped."""
+    timed = preset.timed(kind)
+    counted = preset.counters if timed is None else (timed,)
+    asked = shared(counted)
+    if timed is not None and slower_than is not None:
+        le = "|".join(literal(text) for text in (*_spellings(slower_than), "+Inf"))
+        asked = replace(asked, only={**asked.only, "le": le})
+    return matching(preset, (*(one.metric for one in counted), preset.proof), asked, arm, situation)
 
 
 def span(stored: CheckStatus, situation: Situation) -> tuple[datetime, datetime]:
@@ -210,19 +209,18 @@ def question_key(name: str, side: str) -> str:
 
 
 def _preset(check: Check, stored: CheckStatus, situation: Situation, presets: Presets) -> Preset | None:
-    eligible = [p for p in _eligible(check, situation, presets) if stored.source in (None, p.source)]
-    return eligible[0] if eligible else None
+    """The one that was found when the trial began; the first of its source for evidence that is older than that field."""
+    readable = [p for p in _eligible(check, situation, presets) if stored.source in (None, p.source)]
+    named = [p for p in readable if p.name == stored.preset]
+    return next(iter(named or ([] if stored.preset is not None else readable)), None)
 
 
-def _counted(check: Check, preset: Preset) -> Counted:
-    if check.preset is not CheckPreset.LATENCY:
-        return preset.requests
-    assert preset.latency is not None
-    return preset.latency
+ALL = Counted("")
+"""Leaves nothing out."""
 
 
-def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm: Arm, situation: Situation) -> str:
-    """A selector of several metrics at once. `only` leaves series alone that have no such label: the proof has none."""
+def matching(preset: Preset, names: Sequence[str], asked: Counted, arm: Arm, situation: Situation) -> str:
+    """A selector of several metrics at once. Patterns leave series alone that have no such label: the proof has none."""
     place = situation.place or Place(situation.name)
     placeholders = {
         "$namespace": situation.namespace,
@@ -231,6 +229,7 @@ def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm
         "$rule": str(place.rule),
         "$copies": str(place.ahead),
         "$slot": "0" if arm.slot == "a" else "1",
+        "$service": child_name(situation.name, arm.revision),
         "$model": situation.model_name or "",
         "$revision": arm.revision,
     }
@@ -243,14 +242,17 @@ def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm
     selector = preset.copies if arm.copied and preset.copies is not None else preset.selector
     for label, template in selector.items():
         several = situation.rules > 1 and "$rules" in template
-        value, pattern = template, several or "$pods" in template
+        value, pattern = template.removeprefix("~"), several or "$pods" in template or template.startswith("~")
         if several:
             value = value.replace("$rules", f"[0-{situation.rules - 1}]")
         for placeholder, text in placeholders.items():
             value = value.replace(placeholder, literal(text) if pattern else text)
         value = value.replace("$pods", pods_pattern(situation, arm))
         matchers.append(f"{label}{'=~' if pattern else '='}{quote(value)}")
-    matchers += [f"{label}=~{quote('|' + pattern)}" for label, pattern in only.items()]
+    model = literal(situation.model_name) if situation.model_name else ".*"
+    for label, text in asked.only.items():
+        matchers.append(f"{label}=~{quote('|' + text.replace('$model', model))}")
+    matchers += [f"{label}!~{quote(text)}" for label, text in asked.never.items()]
     return "{" + ",".join(matchers) + "}"
 
 
@@ -264,7 +266,7 @@ def _spellings(edge: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sample:
+class Sample:
     """The answer for one arm."""
 
     side: str
@@ -273,6 +275,7 @@ class _Sample:
     """Errors; for Latency the quick ones, which are taken from all."""
     all: tuple[Series, ...]
     seen: counters.Scrapes
+    own_labels: frozenset[str]
 
 
 def fold(
@@ -291,6 +294,9 @@ def fold(
     preset = _preset(check, stored, situation, presets)
     if preset is None:
         return unanswered(stored, situation, Outcome.ERROR, "its metric preset is gone: restart the trial")
+    if situation.candidate.copied and not preset.sees_copies:
+        said = f"{preset.title} does not count copies of requests: in a shadow, use from: Runtime"
+        return unanswered(stored, situation, Outcome.NO_DATA, said)
     start, end = (at.timestamp() for at in span(stored, situation))
     read = answers_of(check.name, _sides(situation), stored, situation, answers)
     if isinstance(read, CheckStatus):
@@ -299,40 +305,45 @@ def fold(
         # Until the copies are known to be the candidate's, they may be those of the revision before.
         return stored.model_copy(update={"through": milliseconds(situation.now)})
     seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
+    if preset.source is MetricSource.GATEWAY and not preset.own_proof:
+        # One proxy counts both arms: a scrape that shows the other one's series shows that this one's were 0.
+        together = counters.scrapes([one for _, _, answer in read for one in answer.series])
+        seen = dict.fromkeys(seen, together)
     for side, arm, _ in read:
         if (problem := _not_scraped(seen[side], side, arm, preset, end)) is not None:
             return unanswered(stored, situation, Outcome.NO_DATA, problem)
-    edge = stored.slower_than
-    if check.preset is CheckPreset.LATENCY and edge is None:
+    edge, timed = stored.slower_than, preset.timed(check.preset)
+    if timed is not None and edge is None:
         control = read[-1][2].series
-        chosen = _edge(check, preset, control)
+        chosen = edge_of(check, preset, timed, control)
         if isinstance(chosen, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, chosen.message)
         edge = chosen
-    samples = [_sample(check, preset, edge, side, arm, answer.series, seen[side]) for side, arm, answer in read]
+    samples = [sample_of(check, preset, edge, side, arm, answer.series, seen[side]) for side, arm, answer in read]
     for sample in samples:
-        if check.preset is CheckPreset.LATENCY and sample.all and not sample.bad:
+        if timed is not None and sample.all and not sample.bad:
             return unanswered(stored, situation, Outcome.ERROR, f"{sample.side} has no bucket with the edge {edge}")
     if stored.pace is None and situation.concurrent:
         stored = stored.model_copy(update={"pace": kept(_past(check, samples[-1], start, situation))})
     # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(_countable_from(sample, start, end, since) for sample in samples)
-    if stored.trial is None and preset.source is MetricSource.GATEWAY:
+    if stored.trial is None and preset.by_slot:
         own = _own_from(samples[0], start, end, situation)
         if own is None:
             return stored.model_copy(update={"through": milliseconds(situation.now)})
         start = max(start, own)
     tallies: dict[str, Tally] = {}
     for sample in samples:
-        tally = _tally(check, sample, start, end, since)
+        tally = tally_of(check, sample, start, end, since)
         if isinstance(tally, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, tally.message)
         tallies[sample.side] = tally
     caveat = _unseen_pod(samples[0], end) if preset.source is MetricSource.RUNTIME else ""
     new = Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally()))
     counted = gathered(stored, situation, new, terms_of(check))
-    return counted.model_copy(update={"slower_than": edge, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
+    update = {"slower_than": edge, "unit": timed.unit if timed is not None else None}
+    return counted.model_copy(update={**update, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
 
 
 def answers_of(
@@ -378,7 +389,7 @@ def _not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, en
     )
 
 
-def _unseen_pod(sample: _Sample, end: float) -> str:
+def _unseen_pod(sample: Sample, end: float) -> str:
     """A sentence about a pod that exists, was scraped, and is not any more; empty where there is none."""
     for target, pod in sorted(sample.seen.pods.items()):
         last = sample.seen.last(target, end)
@@ -387,7 +398,7 @@ def _unseen_pod(sample: _Sample, end: float) -> str:
     return ""
 
 
-def _sample(
+def sample_of(
     check: Check,
     preset: Preset,
     edge: str | None,
@@ -395,16 +406,17 @@ def _sample(
     arm: Arm,
     series: Sequence[Series],
     seen: counters.Scrapes,
-) -> _Sample:
-    counted = _counted(check, preset)
-    if edge is None:
+) -> Sample:
+    """The series of one arm that a check counts; `edge` for what is timed."""
+    timed = preset.timed(check.preset)
+    if timed is None or edge is None:
         mine = [one for one in series if preset.is_request(one.labels)]
         bad = [one for one in series if preset.is_error(one.labels)]
     else:
-        mine = [one for one in series if one.labels.get("__name__") == counted.metric]
+        mine = [one for one in series if timed.matches(one.labels)]
         bad = [one for one in mine if _le(one) == float(edge)]
         mine = [one for one in mine if math.isinf(_le(one))]
-    return _Sample(side, arm, tuple(bad), tuple(mine), seen)
+    return Sample(side, arm, tuple(bad), tuple(mine), seen, preset.own_labels)
 
 
 def _le(one: Series) -> float:
@@ -414,11 +426,12 @@ def _le(one: Series) -> float:
         return math.nan
 
 
-def _countable_from(sample: _Sample, start: float, end: float, since: float) -> float:
-    return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, _born(sample.arm), since=since)
+def _countable_from(sample: Sample, start: float, end: float, since: float) -> float:
+    both, born = (*sample.all, *sample.bad), _born(sample.arm)
+    return counters.countable_from(both, start, end, sample.seen, born, since=since, own=sample.own_labels)
 
 
-def _own_from(sample: _Sample, start: float, end: float, situation: Situation) -> float | None:
+def _own_from(sample: Sample, start: float, end: float, situation: Situation) -> float | None:
     """The first instant from which a slot's counters count the candidate alone; None while it is still to come.
 
     The gateway counts by slot, and the revision before had the same one. A last scrape from before its traffic
@@ -444,24 +457,26 @@ def _own_from(sample: _Sample, start: float, end: float, situation: Situation) -
     return out
 
 
-def _tally(check: Check, sample: _Sample, start: float, end: float, since: float) -> Tally | NoData:
-    total = counters.count(sample.all, start, end, sample.seen, _born(sample.arm), since=since)
-    part = counters.count(sample.bad, start, end, sample.seen, _born(sample.arm), since=since)
+def tally_of(check: Check, sample: Sample, start: float, end: float, since: float) -> Tally | NoData:
+    """What an arm counted between two instants."""
+    born, own = _born(sample.arm), sample.own_labels
+    total = counters.count(sample.all, start, end, sample.seen, born, since=since, own=own)
+    part = counters.count(sample.bad, start, end, sample.seen, born, since=since, own=own)
     if isinstance(total, NoData):
         return total
     if isinstance(part, NoData):
         return part
-    events = total - part if check.preset is CheckPreset.LATENCY else part
+    events = total - part if check.preset in TIMED else part
     return Tally(events=min(max(0, events), total), total=total)
 
 
-def _past(check: Check, stable: _Sample, end: float, situation: Situation) -> Pace:
+def _past(check: Check, stable: Sample, end: float, situation: Situation) -> Pace:
     """Stable's windows in the hour before; those in which somebody's past is not known are left out."""
     pace, length = Pace(), max(WINDOW, situation.interval).total_seconds()
     count = int(LOOK_BACK.total_seconds() / length)
     for index in range(count, 0, -1):
         begin = end - index * length
-        tally = _tally(check, stable, begin, begin + length, begin)
+        tally = tally_of(check, stable, begin, begin + length, begin)
         if isinstance(tally, Tally):
             pace = clumps.observed(pace, tally.events, tally.total)
     return pace
@@ -471,18 +486,17 @@ def _born(arm: Arm) -> dict[str, float]:
     return {pod: created.timestamp() for pod, created in arm.pods.items()}
 
 
-def _edge(check: Check, preset: Preset, series: Sequence[Series]) -> str | NoData:
+def edge_of(check: Check, preset: Preset, timed: Counted, series: Sequence[Series]) -> str | NoData:
     """The bucket edge above which an answer counts as slow, as the metric spells it.
 
     The smallest edge at or above `slowerThan`; without it, the edge nearest (as a ratio) to the 95th percentile.
     """
-    latency = _counted(check, preset)
     spelled: dict[float, str] = {}
     recent: dict[float, float] = {}
     ever: dict[float, float] = {}
     for one in series:
         le = _le(one)
-        if one.labels.get("__name__") != latency.metric or math.isnan(le) or not one.samples:
+        if not timed.matches(one.labels) or math.isnan(le) or not one.samples:
             continue
         first, last = one.samples[0][1], one.samples[-1][1]
         spelled.setdefault(le, one.labels["le"])
@@ -490,14 +504,14 @@ def _edge(check: Check, preset: Preset, series: Sequence[Series]) -> str | NoDat
         ever[le] = ever.get(le, 0.0) + last
     edges = sorted(le for le in spelled if math.isfinite(le))
     if not edges:
-        return NoData(f"no answer was timed yet ({preset.title}, {latency.metric})")
+        return NoData(f"no answer was timed yet ({preset.title}, {timed.metric})")
     if check.slower_than is not None:
-        limit = check.slower_than.total_seconds() * latency.per_second
+        limit = check.slower_than.total_seconds() * timed.per_second
         above = [le for le in edges if le >= limit * (1 - 1e-9)]
         if not above:
             return NoData(
                 f"slowerThan {format_duration(check.slower_than)} is above the largest bucket edge of {preset.title}, "
-                f"{_time(spelled[edges[-1]], latency)}: set it lower"
+                f"{_time(spelled[edges[-1]], timed)}: set it lower"
             )
         return spelled[above[0]]
     counts = recent if recent.get(math.inf, 0.0) >= 100 else ever
@@ -523,23 +537,34 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     """Fail at once on what is known; Pass on enough of it; else say what is missing."""
     if stored.outcome in (Outcome.NO_DATA, Outcome.ERROR):
         return stored
-    return judge_share(_subject(check, stored), terms_of(check), stored, situation)
+    judged = judge_share(_subject(check, stored), terms_of(check), stored, situation)
+    if not stored.unverified:
+        return judged
+    said = f"{judged.message}; reads the numbers of {stored.preset} (unverified)"
+    return judged.model_copy(update={"message": said[:1024]})
+
+
+_SLOW = {
+    CheckPreset.LATENCY: "slower",
+    CheckPreset.FIRST_TOKEN: "first tokens slower",
+    CheckPreset.INTER_TOKEN: "gaps between tokens longer",
+}
 
 
 def _subject(check: Check, stored: CheckStatus) -> str:
-    if check.share is not None:
+    if check.share is not None or check.preset is None:
         return check.name
     what = "errors"
-    if check.preset is CheckPreset.LATENCY:
+    if check.preset in _SLOW:
         unit = "" if stored.slower_than is None else f" than {stored.slower_than}{_unit(stored)}"
-        what = f"slower{unit}"
+        what = f"{_SLOW[check.preset]}{unit}"
     return what if check.name == what else f"{check.name}: {what}"
 
 
 def _unit(stored: CheckStatus) -> str:
-    """The unit of the frozen edge; the gateway counts milliseconds, runtimes count seconds."""
-    return "ms" if stored.source is MetricSource.GATEWAY else "s"
+    """The unit of the frozen edge; in evidence from before it was kept, Envoy's milliseconds or MLServer's seconds."""
+    return stored.unit or ("ms" if stored.source is MetricSource.GATEWAY else "s")
 
 
-def _time(edge: str, latency: Counted) -> str:
-    return f"{float(edge):g}{latency.unit}"
+def _time(edge: str, timed: Counted) -> str:
+    return f"{float(edge):g}{timed.unit}"

@@ -14,6 +14,8 @@ RELATIVE_FLOOR = 0.0025
 _DEFAULT_MARGIN = {
     CheckPreset.ERRORS: Margin(points=Decimal("0.5"), relative=Decimal(50)),
     CheckPreset.LATENCY: Margin(points=Decimal(2)),
+    CheckPreset.FIRST_TOKEN: Margin(points=Decimal(2)),
+    CheckPreset.INTER_TOKEN: Margin(points=Decimal(2)),
 }
 _DEFAULT_MAX = {CheckPreset.ERRORS: 0.05}
 
