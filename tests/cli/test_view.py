@@ -72,6 +72,19 @@ def test_history() -> None:
     assert drawn(view.history(obj(canary()), NOW)) == "fraud has no trial behind it yet.\n"
 
 
+def test_the_history_says_who_skipped_the_checks() -> None:
+    model = WORLDS["stable-unjudged"]()
+    agrees("history-unjudged", drawn(view.history(model, NOW)))
+    # A trial that was sent back all the same says so in a line of its own.
+    model["status"]["history"][0] |= {"outcome": "RolledBack", "message": "pods restarted 4 times"}
+    told = drawn(view.history(model, NOW)).splitlines()
+    assert told[:2] == [
+        f"✘ RolledBack  {NEW}  2026-11-20  1m ago, took 49m, unjudged",
+        "  pods restarted 4 times",
+    ]
+    assert told[2].startswith("  ada@example.com skipped the checks (outage of the fraud rules")
+
+
 def test_a_narrow_terminal_loses_nothing_that_matters() -> None:
     text = drawn(view.live(WORLDS["paused"](), NOW), 60)
     assert all(len(line) <= 60 for line in text.splitlines())

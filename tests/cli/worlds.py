@@ -32,6 +32,7 @@ from seatrial.api.status import (
     Rejected,
     RevisionStatus,
     Rollout,
+    SkippedChecks,
     Slots,
     Split,
     Status,
@@ -518,6 +519,20 @@ def _back_from_probation() -> Status:
     )
 
 
+SKIPPED = SkippedChecks(by="ada@example.com", reason="outage of the fraud rules, INC-4711", at=before(minutes=2))
+
+
+def _unjudged() -> Status:
+    """At rest on a revision that nobody judged."""
+    message = (
+        f"revision {NEW} is accepted and replaces {OLD}, unjudged: {SKIPPED.by} skipped the checks ({SKIPPED.reason})"
+    )
+    entry = promoted().model_copy(
+        update={"skipped_checks": SKIPPED, "reason": "ChecksSkipped", "message": message, "ended": before(minutes=1)}
+    )
+    return _stable().model_copy(update={"message": f"revision {NEW} serves", "history": [entry, *HISTORY]})
+
+
 WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
     "pending": lambda: obj(None),
     "invalid": lambda: obj(
@@ -643,7 +658,18 @@ WORLDS: dict[str, Callable[[], dict[str, Any]]] = {
             checks=[ERRORS],
         )
     ),
+    "promoting-unjudged": lambda: obj(
+        canary(
+            phase=Phase.PROMOTING,
+            message=f"all traffic moves to revision {NEW}",
+            traffic=traffic(5, 100),
+            rollout=rollout(step=0, promoting=True, skipped_checks=SKIPPED),
+            revisions=revisions((4, 4)),
+            checks=[ERRORS],
+        )
+    ),
     "stable": lambda: obj(_stable()),
+    "stable-unjudged": lambda: obj(_unjudged()),
     "rolling-back": lambda: obj(_going_back()),
     "rolled-back": lambda: obj(_rolled_back()),
     "failed": lambda: obj(

@@ -17,7 +17,8 @@ from seatrial.cluster.client import Call
 from seatrial.runtime.endpoints import Endpoints
 from seatrial.runtime.logs import JsonFormatter, TextFormatter
 from seatrial.runtime.main import installation_of
-from seatrial.runtime.settings import Settings, SettingsError, add_arguments, from_args
+from seatrial.runtime.process import SettingsError
+from seatrial.runtime.settings import Settings, add_arguments, from_args
 from seatrial.runtime.telemetry import Telemetry
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -82,6 +82,15 @@ class ConditionView:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedView:
+    """Somebody had a revision accepted unjudged."""
+
+    by: str
+    reason: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class TrialView:
     """An entry of the history."""
 
@@ -95,6 +104,7 @@ class TrialView:
     ended: datetime | None
     probation: str
     """How its probation ended: `Pass`, `Undecided`, `CutShort`, `Fail`, or nothing."""
+    skipped: SkippedView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +237,16 @@ class Reading:
     @property
     def checks_skipped(self) -> bool:
         """Whether somebody had the candidate accepted unjudged."""
-        return bool(raw.mapping(self._rollout, "skippedChecks"))
+        return _skipped(self._rollout) is not None
+
+    @property
+    def skipped(self) -> SkippedView | None:
+        """Who had the candidate, or at rest what serves, accepted unjudged."""
+        if self.on_trial:
+            return _skipped(self._rollout)
+        accepted = (t for t in self.history if t.outcome == "Promoted" and t.revision == self.stable)
+        latest = next(accepted, None)
+        return latest.skipped if latest is not None else None
 
     @property
     def exposed(self) -> bool:
@@ -458,9 +477,17 @@ class Reading:
                 raw.time(entry, "started"),
                 raw.time(entry, "ended"),
                 raw.text(entry, "probation"),
+                _skipped(entry),
             )
             for entry in raw.mappings(self._status, "history")
         ]
+
+
+def _skipped(entry: Mapping[str, Any]) -> SkippedView | None:
+    have = raw.mapping(entry, "skippedChecks")
+    if not have:
+        return None
+    return SkippedView(raw.text(have, "by") or "somebody", raw.text(have, "reason"), raw.time(have, "at"))
 
 
 def _tally(check: Mapping[str, Any], arm: str) -> Tally | None:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from seatrial.cli.bar import Bar
 from seatrial.cli.phases import phase
-from seatrial.cli.reading import CheckView, Reading, RevisionView, Tally, TrialView
+from seatrial.cli.reading import CheckView, Reading, RevisionView, SkippedView, Tally, TrialView
 from seatrial.cli.story import (
     ago,
     headline,
@@ -132,6 +132,8 @@ def _live(r: Reading, now: datetime, command: str, width: int) -> list[Renderabl
         parts += [Text(), _fold(_preflight(r))]
     if (r.on_trial or r.probation or phase(r.phase).badly) and _judged(r):
         parts += [Text(), _checks(r, width)]
+    if r.skipped is not None:
+        parts += [Text(), _fold(("! ", Text("unjudged: ", style="yellow") + _unjudged(r.skipped, now)), mark="yellow")]
     parts += _decision(r)
     parts += _attention(r, waits, command, width)
     if not r.on_trial and r.history and not phase(r.phase).badly:
@@ -160,6 +162,8 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
     if _judged(r):
         title = Text("Checks" if r.on_trial or r.probation else "Checks of the last trial", style="bold")
         parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
+    if r.skipped is not None:
+        parts += [Text(), Text("Accepted unjudged", style="bold"), _fold(("  ! ", _unjudged(r.skipped, now)))]
     if (drill := _drills(r, now)) is not None:
         parts += [Text(), Text("Going back was practised", style="bold"), drill]
     steps = next_steps(r, command)
@@ -224,6 +228,13 @@ def _past(r: Reading, now: datetime) -> RenderableType:
         probation = _probation(trial).append("; " if trial.probation else "")
         grid.add_row(*row, Text(ago(trial.ended, now)), probation.append(trial.message, style="dim"))
     return grid
+
+
+def _unjudged(skipped: SkippedView, now: datetime) -> Text:
+    """Who skipped the checks, and why."""
+    said = Text(f"{skipped.by} skipped the checks ({skipped.reason})", style="yellow")
+    when = ago(skipped.at, now)
+    return said.append(f"  {when}", style="dim") if when else said
 
 
 def _probation(trial: TrialView) -> Text:
@@ -394,6 +405,10 @@ def _trial(trial: TrialView, now: datetime) -> list[RenderableType]:
     if trial.probation:
         head.append(", ", style="dim").append(_probation(trial))
     parts: list[RenderableType] = [head, _fold(("  ", Text(trial.message)))]
+    if trial.skipped is not None:
+        head.append(", ", style="dim").append("unjudged", style="yellow")
+        if f"{trial.skipped.by} skipped the checks" not in trial.message:
+            parts.append(_fold(("  ", _unjudged(trial.skipped, now))))
     if trial.training_data:
         parts.append(_fold(("  ", Text(f"trained on {trial.training_data}", style="dim"))))
     return parts

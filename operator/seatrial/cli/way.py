@@ -20,7 +20,7 @@ LONGEST_BAR = 30
 
 def way(r: Reading, now: datetime, width: int) -> RenderableType:
     """All places, which of them is the present one, and its clock."""
-    drawn = _drawn(_places(r), _here(r), width)
+    drawn = _drawn(_places(r), _here(r), _passed_over(r), width)
     timed = _clock(r, now, width)
     return Group(drawn, timed) if timed is not None else drawn
 
@@ -44,10 +44,17 @@ def _here(r: Reading) -> int:
     return r.step + 1 if r.exposed else 0
 
 
-def _drawn(places: list[tuple[str, bool]], here: int, width: int) -> Text:
+def _passed_over(r: Reading) -> range:
+    """Places that a candidate with skipped checks leaves behind and never passed."""
+    return range(r.step + 1, len(r.steps) + 1) if r.checks_skipped and r.stable else range(0)
+
+
+def _drawn(places: list[tuple[str, bool]], here: int, over: range, width: int) -> Text:
     marked = []
     for index, (name, gated) in enumerate(places):
         mark, style = ("✔", "green") if index < here else ("●", "bold cyan") if index == here else ("○", "dim")
+        if index in over:
+            mark, style = "–", "dim"
         place = Text(f"{mark} {name}", style=style)
         if gated and index >= here:
             place.append(" ⚑", style="not bold yellow")

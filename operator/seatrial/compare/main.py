@@ -6,33 +6,21 @@ import argparse
 import asyncio
 import logging
 import signal
-import sys
 
 from seatrial import __version__
 from seatrial.compare.meters import Meters
 from seatrial.compare.server import Comparer
-from seatrial.compare.settings import Settings, SettingsError, from_args
-from seatrial.runtime import logs
+from seatrial.compare.settings import Settings, from_args
+from seatrial.runtime import process
 from seatrial.runtime.endpoints import Endpoints
+from seatrial.runtime.process import STOPPED, UNUSABLE
 
 logger = logging.getLogger(__name__)
-
-STOPPED, UNUSABLE = 0, 2
-"""Exit codes: told to stop; settings or ports that cannot be used."""
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare until told to stop; the process's exit code."""
-    try:
-        settings = from_args(args)
-    except SettingsError as error:
-        print(f"seatrial compare: {error}", file=sys.stderr)
-        return UNUSABLE
-    logs.configure(settings.log_format, settings.log_level)
-    try:
-        return asyncio.run(serve(settings))
-    except KeyboardInterrupt:
-        return STOPPED
+    return process.run("seatrial compare", lambda: from_args(args), serve)
 
 
 async def serve(settings: Settings) -> int:

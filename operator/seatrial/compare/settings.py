@@ -8,10 +8,7 @@ from urllib.parse import urlsplit
 
 from seatrial.api.mode import AgreementMode
 from seatrial.core.answers import Sameness
-
-
-class SettingsError(Exception):
-    """A flag that cannot be used; the message names it."""
+from seatrial.runtime.process import SettingsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 from collections.abc import Callable
 
 from seatrial import __version__
@@ -17,31 +16,20 @@ from seatrial.cluster.lease import Lease, LostLeadershipError
 from seatrial.core.state import Installation
 from seatrial.metrics import presets
 from seatrial.metrics.source import PrometheusSource
-from seatrial.runtime import logs
+from seatrial.runtime import process
 from seatrial.runtime.endpoints import Endpoints
 from seatrial.runtime.operator import Operator
+from seatrial.runtime.process import FAILED, STOPPED, UNUSABLE
 from seatrial.runtime.reconcile import NoSource
-from seatrial.runtime.settings import Settings, SettingsError, from_args
+from seatrial.runtime.settings import Settings, from_args
 from seatrial.runtime.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
-STOPPED, FAILED, UNUSABLE = 0, 1, 2
-"""Exit codes: told to stop; leadership lost or a part broke; settings that cannot be used."""
-
 
 def run(args: argparse.Namespace) -> int:
     """Run the operator until it is told to stop; the process's exit code."""
-    try:
-        settings = from_args(args)
-    except SettingsError as error:
-        print(f"seatrial run: {error}", file=sys.stderr)
-        return UNUSABLE
-    logs.configure(settings.log_format, settings.log_level)
-    try:
-        return asyncio.run(serve(settings))
-    except KeyboardInterrupt:
-        return STOPPED
+    return process.run("seatrial run", lambda: from_args(args), serve)
 
 
 async def serve(settings: Settings) -> int:

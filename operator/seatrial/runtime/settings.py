@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from seatrial.api.base import parse_duration
+from seatrial.runtime.process import SettingsError
 
 ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """In a pod: the namespace it runs in."""
@@ -21,10 +22,6 @@ LEASE_NAMESPACE = "seatrial-system"
 
 GITOPS_ACCOUNTS = ("system:serviceaccount:argocd:*", "system:serviceaccount:flux-system:*")
 """The controllers of Argo CD and Flux, where their own instructions install them."""
-
-
-class SettingsError(Exception):
-    """A flag or variable that cannot be used; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
