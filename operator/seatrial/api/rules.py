@@ -9,6 +9,7 @@ sends the cases that break them through both and compares the sentences.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -87,10 +88,16 @@ class Broken:
     message: str
 
 
+@functools.cache
+def _parts(at: str) -> tuple[tuple[str, str], ...]:
+    """The names in a schema path, each with `[]` where it is a list."""
+    return tuple(re.findall(r"([^.\[\]]+)(\[\])?", at))
+
+
 def instances(document: Any, at: str) -> Iterator[tuple[str, Any]]:
     """Every place in a document that a schema path names, with its value; absent ones are left out."""
     places: list[tuple[str, Any]] = [("", document)]
-    for name, is_list in re.findall(r"([^.\[\]]+)(\[\])?", at):
+    for name, is_list in _parts(at):
         found = [
             (f"{path}.{name}" if path else name, value[name])
             for path, value in places

@@ -129,9 +129,8 @@ class Stream:
                 self.problem = f"the API server does not know {self.spec.kind.plural}"
                 self._forget_all()
                 self._alive()
-                news = self.forbidden("")
+                self._wake(self.forbidden(""))
                 self.listed.set()
-                self._wake(news)
                 await asyncio.sleep(ABSENT_RETRY * random.uniform(0.8, 1.2))
             except Gone:
                 logger.info("the watch of %s is too old to go on from; listing again", self.name)
@@ -149,8 +148,8 @@ class Stream:
                 if isinstance(error, NotAllowed):
                     # Forbidden is an answer too: the rest of the operator must not wait for this one.
                     self._alive()
-                    self.listed.set()
                     self._wake(self.forbidden(str(error)))
+                    self.listed.set()
                 delay = min(LAST_RETRY, FIRST_RETRY * 2 ** min(self._failures - 1, 8)) * random.uniform(0.8, 1.2)
                 await asyncio.sleep(max(delay, error.retry_after or 0.0))
 
@@ -171,9 +170,8 @@ class Stream:
             self._wake({*seen.keys, *self.forget(uid)})
         self._alive()
         self.problem = ""
-        news = self.forbidden("")
+        self._wake(self.forbidden(""))
         self.listed.set()
-        self._wake(news)
         return version
 
     async def _watch(self, version: str) -> str:

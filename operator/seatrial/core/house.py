@@ -615,6 +615,8 @@ def _gated_canary(canary: Canary, approval: Approval) -> Canary:
 
 def _hold_against_the_rules(book: _Book, own: ModelDeploymentSpec, out: ModelDeploymentSpec) -> None:
     """What no resource may say, its policies may not make of it either."""
+    if out.strategy == own.strategy and out.analysis == own.analysis:
+        return
     name = book.of.rpartition("/")[2]
 
     def broken(spec: ModelDeploymentSpec) -> list[rules.Broken]:
