@@ -196,7 +196,17 @@ def test_the_nearest_default_counts() -> None:
         (
             own(analysis={"checks": [{"name": "errors", "query": "sum(up{$selector})", "max": "1"}]}),
             (policy(checks=[ERRORS], require={"checks": ["errors"]}),),
-            "check errors of ModelDeployment payments/fraud differs in preset from the one that ClusterTrialPolicy crit",
+            "check errors of ModelDeployment payments/fraud and the one that ClusterTrialPolicy critical requires differ in the field preset",
+        ),
+        (
+            own(analysis={"checks": [{"name": "slow", "preset": "Latency", "slowerThan": "60s"}]}),
+            (policy(checks=[{"name": "slow", "preset": "Latency"}], require={"checks": ["slow"]}),),
+            "check slow of ModelDeployment payments/fraud and the one that ClusterTrialPolicy critical requires differ in the field slowerThan",
+        ),
+        (
+            own(analysis={"checks": [{"name": "errors", "preset": "Errors", "from": "Runtime"}]}),
+            (policy(checks=[ERRORS], require={"checks": ["errors"]}),),
+            "check errors of ModelDeployment payments/fraud and the one that ClusterTrialPolicy critical requires differ in the field from",
         ),
         (
             own(),
@@ -252,6 +262,20 @@ def test_a_required_check_stands_in_for_a_default_that_nobody_wrote() -> None:
     assert list(checks(out)) == ["errors", "latency"]
     written = effective(own(analysis={"checks": [{"name": "errors", "preset": "Errors"}]}), rule)
     assert checks(written)["errors"]["margin"] == {"points": "0.3", "relative": "50%"}
+
+
+def test_what_its_own_check_leaves_open_is_as_required() -> None:
+    slow = {"name": "slow", "preset": "Latency"}
+    rule = policy(checks=[{**slow, "slowerThan": "250ms", "from": "Gateway"}], require={"checks": ["slow"]})
+    out = effective(own(analysis={"checks": [{**slow, "margin": {"points": "1"}}]}), rule)
+    assert checks(out)["slow"] == {
+        "name": "slow",
+        "preset": "Latency",
+        "from": "Gateway",
+        "slowerThan": "250ms",
+        "margin": {"points": "1"},
+        "onFail": "Rollback",
+    }
 
 
 def test_its_own_shadow_is_raised_to_what_is_required() -> None:
@@ -331,6 +355,8 @@ def a_check(draw: st.DrawFn, name: str) -> Spec:
     else:
         base |= {"preset": kind}
         optional |= {"max": _percent, "margin": _margins, "from": st.sampled_from(["Gateway", "Runtime"])}
+        if kind == "Latency":
+            optional["slowerThan"] = st.sampled_from(["100ms", "10s"])
     return base | draw(st.fixed_dictionaries({}, optional=optional))
 
 
@@ -436,8 +462,8 @@ def laxer(have: Check, asked: Check) -> str:
         return "onFail"
     if (have.preset, have.share, have.query) != (asked.preset, asked.share, asked.query):
         return "kind"
-    if asked.source is not None and have.source is not asked.source:
-        return "from"
+    if (have.source, have.slower_than) != (asked.source, asked.slower_than):
+        return "from or slowerThan"
     if asked.query is not None:
         for bound, sign in (("max", 1), ("min", -1)):
             mine, theirs = getattr(have, bound), getattr(asked, bound)

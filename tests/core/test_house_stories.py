@@ -150,6 +150,17 @@ def test_story(name: str) -> None:
     check_story(name, TOLD[name]())
 
 
+def test_a_shadow_required_in_mid_trial_is_for_the_next_one() -> None:
+    """Users have met the candidate already: it stays where it is, and never goes back into a shadow."""
+    world = at_25_percent()
+    world.rules("ClusterTrialPolicy critical requires a shadow", policy(require={"shadow": {"minDuration": "1m"}}))
+    world.run(10)
+    assert (world.status.phase, world.status.weight, world.status.step) == (Phase.CANARY, "25", "3/4")
+    ends(world, Phase.STABLE)
+    world.image("fraud:v3")
+    assert world.run(120, until=lambda w: w.status.phase is Phase.SHADOW)
+
+
 def test_a_first_revision_is_not_held_up_by_rules_that_cannot_be_read() -> None:
     """It has nothing to be compared with, and nobody to approve it."""
     world = World()

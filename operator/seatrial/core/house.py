@@ -346,7 +346,8 @@ def _analysis(book: _Book, spec: ModelDeploymentSpec) -> Analysis:
         if own is None or (_names_no_checks(spec) and name not in came):  # of Seatrial's defaults nobody wrote a word
             came[name] = f"required by {policy}"
             continue
-        joined = stricter(own, wanted)
+        left_out = {one: getattr(wanted, one) for one in ("source", "slower_than") if getattr(own, one) is None}
+        joined = stricter(own.model_copy(update=left_out), wanted)
         if isinstance(joined, Check):
             checks[name] = joined
             if joined != own:
@@ -354,8 +355,8 @@ def _analysis(book: _Book, spec: ModelDeploymentSpec) -> Analysis:
             continue
         came[name] = f"required by {policy}"
         book.conflict(
-            f"check {name} of ModelDeployment {book.of} differs in {joined} from the one that {policy} requires, so one "
-            "does not answer for the other: rename or remove it"
+            f"check {name} of ModelDeployment {book.of} and the one that {policy} requires differ in the field {joined}, so "
+            "one does not answer for the other: rename or remove it"
         )
     kept = sorted(checks.values(), key=lambda check: check.name not in required)[:MOST_CHECKS]
     if len(checks) > MOST_CHECKS:
@@ -418,7 +419,7 @@ def _required_checks(book: _Book) -> dict[str, tuple[Policy, Check]]:
             else:
                 book.conflict(
                     f"{first[0]} and {policy} both require a check {name} for ModelDeployment {book.of}, and they differ in "
-                    f"{joined}: rename one of them"
+                    f"the field {joined}: rename one of them"
                 )
     return out
 
@@ -426,17 +427,13 @@ def _required_checks(book: _Book) -> dict[str, tuple[Policy, Check]]:
 def stricter(one: Check, other: Check) -> Check | str:
     """A check that fails wherever one of two would; the name of a field where they do not ask the same.
 
-    What one of them leaves to its default counts as if it had been written.
+    What one of them leaves to its default counts as if it had been written: who is asked (`from`), and from when on an
+    answer is slow (`slowerThan`), can make a check harmless too.
     """
     update: dict[str, Any] = {}
     for name in SAME:
-        mine, theirs = getattr(one, name), getattr(other, name)
-        if None not in (mine, theirs) and mine != theirs:
+        if getattr(one, name) != getattr(other, name):
             return str(Check.model_fields[name].alias or name)
-        if (mine is None) != (theirs is None):
-            if name not in ("source", "slower_than"):
-                return str(Check.model_fields[name].alias or name)
-            update[name] = theirs if mine is None else mine
     update["margin"] = _narrower(_margin(one), _margin(other)) if one.margin != other.margin else one.margin
     update["max"] = _bound(one.max or _ceiling(one), other.max or _ceiling(other), least=True)
     if one.max == other.max:
