@@ -17,6 +17,7 @@ from seatrial.build.rule import is_taken
 from seatrial.core.plan import ask
 from seatrial.core.questions import Questions
 from seatrial.core.state import Manifest, Ref
+from tests.core.test_house import policy
 from tests.sim.world import NAME, Behaviour, World, base_spec, settled
 
 Spec = dict[str, Any]
@@ -187,6 +188,18 @@ def refused(spec: Spec) -> object:
     return [finding.message for finding in lint(manifest)]
 
 
+def in_a_house(spec: Spec) -> object:
+    """The steps and the checks of a trial where a policy holds."""
+    world = World(spec=copy.deepcopy(spec))
+    library = policy(checks=[{"name": "blocked", **SHARE}], strategies=[{"name": "quick", "stages": [_SOON]}])
+    world.rules("a library of checks and strategies", library)
+    assert world.run(90, until=settled), world.status.message
+    world.image("fraud:v2")
+    world.run(30)
+    assert world.status.rollout is not None
+    return world.status.rollout.steps, [check.name for check in world.status.checks]
+
+
 def writes_after_an_edit(spec: Spec) -> object:
     world = World(spec=copy.deepcopy(spec))
     world.run(60)
@@ -332,6 +345,8 @@ effect(
     at(f"{PREVIEW}.approval.notAuthor", True),
     trial(seconds=60)(waited_at),
 )
+effect("spec.strategyFrom", at("strategyFrom", "quick"), in_a_house)
+effect("spec.analysis.use", at("analysis.use", ["blocked"]), in_a_house)
 effect("spec.strategy.onUndecided", at("strategy.onUndecided", "Rollback"), trial()(phase_and_pause))
 PROBATION = "strategy.probation"
 effect("spec.strategy.probation.duration", at(f"{PROBATION}.duration", "20m"), trial(seconds=500)(phase))
@@ -450,6 +465,7 @@ _UNDECIDED = {"interval": "15s", "minSamples": 1_000_000}
 for path, stage in (("canary.steps[]", _QUIET), ("shadow", _SHADOW)):
     STARTS[f"spec.strategy.stages[].{path}.maxDuration"] = {**staged(stage), "analysis": _UNDECIDED}
 _SOON: Spec = {"canary": {"steps": [{"weight": 50, "minDuration": "1m", "maxDuration": "2m"}]}}
+STARTS["spec.strategyFrom"] = {name: part for name, part in base_spec().items() if name != "strategy"}
 STARTS["spec.strategy.onUndecided"] = {**staged(_SOON), "analysis": _UNDECIDED}
 STARTS["spec.strategy.drill.every"] = staged(_QUIET, drill={"every": "24h"})
 STARTS["spec.strategy.probation.duration"] = staged(_QUIET)

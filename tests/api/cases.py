@@ -490,6 +490,12 @@ BREAKING = [
         "the two",
     ),
     Case(
+        "none-excludes-shared-checks",
+        resource(analysis={"none": "a toy", "use": ["orders"]}),
+        "spec.analysis.none",
+        "analysis.none says that no metric judges this model, and analysis.use names checks: remove one of the two",
+    ),
+    Case(
         "something-judges",
         resource(analysis={"checks": []}),
         "spec.analysis.checks",
@@ -710,6 +716,11 @@ VALID = {
     "no gateway and no metrics": by_pods(runtime=None, model=None, port=8080, analysis={"none": "a demo"}),
     "parked pods": by_pods(0),
     "the longest name": resource("a" * 52),
+    "nothing but checks of the house": resource(analysis={"checks": [], "use": ["orders"]}),
+    "answers compared in a shadow of the house": resource(
+        strategyFrom="careful", analysis={"checks": [{"name": "c", "agreement": {}}]}
+    ),
+    "few pods and steps of the house": by_pods(1, strategyFrom="halves"),
     "every kind of stage": with_stages({"shadow": {"percent": 1}}, {"shadow": {"scale": "3"}}, {"blueGreen": {}}),
     "a preview that a person judges": with_stages(
         {"blueGreen": {"approval": {"when": "ToLeave"}}}, onUndecided="Rollback"

@@ -18,8 +18,9 @@ import yaml
 
 from dev.controlplane import control_plane
 from dev.errors import DevError
-from seatrial.api import crd
+from seatrial.api import crd, policy_crd
 from seatrial.api.base import GROUP, PLURAL, VERSION
+from seatrial.api.policies import POLICY_KINDS
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 OBJECTS = f"/apis/{GROUP}/{VERSION}/namespaces/default/{PLURAL}"
@@ -104,6 +105,8 @@ def server() -> Iterator[Server]:
     try:
         server = Server(kubeconfig)
         server.establish(crd.definition())
+        for kind in POLICY_KINDS:
+            server.establish(policy_crd.definition_of(kind))
         yield server
     finally:
         plane.__exit__(None, None, None)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from dev import tools
-from seatrial.api import crd, rules
+from seatrial.api import crd, policy_crd, rules
 from seatrial.api.base import DECIMAL_PATTERN, DURATION_PATTERN
 from seatrial.api.lint import Severity, lint
 from seatrial.api.spec import ModelDeploymentSpec
@@ -33,6 +33,9 @@ from tests.api.cases import (
     with_steps,
 )
 from tests.api.conftest import CRDS, OBJECTS, Server
+from tests.api.policy_cases import BREAKING as POLICIES_BREAKING
+from tests.api.policy_cases import MALFORMED as POLICIES_MALFORMED
+from tests.api.policy_cases import VALID as POLICIES_VALID
 
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(1800)]
 """The first test may have to build the API server, which takes minutes with an empty cache."""
@@ -321,3 +324,33 @@ def kubectl(server: Server, *arguments: str, stdin: str = "") -> subprocess.Comp
         check=False,
         env={**os.environ, "KUBECONFIG": str(server.kubeconfig)},
     )
+
+
+def try_policy(server: Server, document: Document) -> Any:
+    kind = document["kind"]
+    plural = policy_crd.definition_of(kind)["spec"]["names"]["plural"]
+    where = "" if kind == "ClusterTrialPolicy" else "namespaces/default/"
+    path = f"/apis/seatrial.dev/v1alpha1/{where}{plural}?dryRun=All&fieldValidation=Strict"
+    return server.request("POST", path, document)
+
+
+@pytest.mark.parametrize("case", POLICIES_BREAKING, ids=lambda case: case.rule)
+def test_a_policy_that_breaks_a_rule_is_refused_with_its_sentence(server: Server, case: Case) -> None:
+    answer = try_policy(server, case.document)
+    assert (answer.status, answer.refusals) == (422, {(case.path, case.sentence)})
+
+
+@pytest.mark.parametrize("name", POLICIES_VALID)
+def test_a_valid_policy_is_stored_as_the_models_say(server: Server, name: str) -> None:
+    document = POLICIES_VALID[name]
+    answer = try_policy(server, document)
+    assert (answer.status, answer.body.get("message")) == (201, None)
+    assert answer.body["spec"] == crd.with_defaults(document, policy_crd.schema_of(document["kind"]))["spec"]
+
+
+@pytest.mark.parametrize("name", POLICIES_MALFORMED)
+def test_a_malformed_policy_is_refused_at_its_path(server: Server, name: str) -> None:
+    document, path = POLICIES_MALFORMED[name]
+    answer = try_policy(server, document)
+    assert answer.status == 422
+    assert path in {field for field, _ in answer.refusals}

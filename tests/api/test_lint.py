@@ -179,9 +179,10 @@ def test_only_our_kind_of_our_group_is_ours() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def run(*paths: Path | str, as_json: bool = False) -> tuple[int, str]:
+def run(*paths: Path | str, policy: tuple[Path, ...] = (), as_json: bool = False) -> tuple[int, str]:
     out = io.StringIO()
-    return lint_files([str(path) for path in paths], as_json=as_json, out=out), out.getvalue()
+    rules = [str(path) for path in policy]
+    return lint_files([str(path) for path in paths], rules, as_json=as_json, out=out), out.getvalue()
 
 
 def written(folder: Path, *documents: object) -> Path:

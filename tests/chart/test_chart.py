@@ -280,12 +280,12 @@ def used(*scopes: str) -> Rights:
 
 def test_for_all_namespaces_the_rights_are_what_the_code_uses_and_no_more(chart: helm_python.Chart) -> None:
     """A right that nothing uses is as wrong as a missing one."""
-    assert granted(render(chart)) == {None: used("models", "gateways", "freezes"), NAMESPACE: used("lease")}
+    assert granted(render(chart)) == {None: used("models", "gateways", "freezes", "house"), NAMESPACE: used("lease")}
 
 
-def test_for_two_namespaces_the_rights_end_there_but_for_gateways_and_freezes(chart: helm_python.Chart) -> None:
+def test_for_two_namespaces_the_rights_end_there_but_for_what_lies_in_none(chart: helm_python.Chart) -> None:
     assert granted(render(chart, NAMESPACED)) == {
-        None: used("gateways", "freezes"),
+        None: used("gateways", "freezes", "house"),
         "payments": used("models"),
         "search": used("models"),
         NAMESPACE: used("lease"),
@@ -344,11 +344,33 @@ def test_viewers_view_and_editors_edit_models(chart: helm_python.Chart) -> None:
     assert "rbac.authorization.k8s.io/aggregate-to-view" not in roles["edit"]["metadata"]["labels"]
     assert rights(roles["view"]) == {
         ("seatrial.dev", name): READ
-        for name in ("modeldeployments", "modeldeployments/status", "modeldeployments/scale")
+        for name in (
+            "modeldeployments",
+            "modeldeployments/status",
+            "modeldeployments/scale",
+            "trialpolicies",
+            "clustertrialpolicies",
+        )
     }
     edits = rights(roles["edit"])
     assert edits["seatrial.dev", "modeldeployments"] == {"create", "update", "patch", "delete", "deletecollection"}
     assert ("seatrial.dev", "modeldeployments/status") not in edits
+
+
+def test_house_rules_are_written_by_administrators_and_never_by_the_operator(chart: helm_python.Chart) -> None:
+    """Those of many namespaces by nobody who was not given the right by name."""
+    roles = {m["metadata"]["name"].rpartition(":")[2]: m for m in of_kind(render(chart), "ClusterRole")}
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    for role, kind, holders in (
+        ("policies", "trialpolicies", {"admin"}),
+        ("cluster-policies", "clustertrialpolicies", set[str]()),
+    ):
+        assert rights(roles[role])["seatrial.dev", kind] >= {"create", "update", "patch", "delete"}
+        labels = roles[role]["metadata"]["labels"]
+        assert {label.removeprefix(prefix) for label in labels if label.startswith(prefix)} == holders
+        assert granted(render(chart))[None]["seatrial.dev", kind] == {"list", "watch"}
+    edits = rights(roles["edit"])
+    assert not {kind for _, kind in edits if "policies" in kind}
 
 
 def test_who_edits_may_operate_who_administers_may_approve_and_nobody_may_skip_checks(
@@ -407,17 +429,19 @@ def test_rights_can_be_left_to_somebody_else(chart: helm_python.Chart) -> None:
 # ---- The CRD ----------------------------------------------------------------------------------------------------------
 
 
-def test_uninstalling_keeps_the_crd_and_so_every_model(chart: helm_python.Chart) -> None:
-    crd = only(render(chart), "CustomResourceDefinition")
-    assert crd["metadata"]["name"] == "modeldeployments.seatrial.dev"
-    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+def test_uninstalling_keeps_the_crds_and_so_every_model_and_policy(chart: helm_python.Chart) -> None:
+    crds = {crd["metadata"]["name"]: crd for crd in of_kind(render(chart), "CustomResourceDefinition")}
+    plurals = ("modeldeployments", "trialpolicies", "clustertrialpolicies")
+    assert set(crds) == {f"{plural}.seatrial.dev" for plural in plurals}
+    assert all(crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for crd in crds.values())
 
 
-def test_the_crd_of_the_chart_is_the_one_in_crds(chart: helm_python.Chart) -> None:
-    (path,) = (ROOT / "crds").glob("*.yaml")
-    rendered = only(render(chart), "CustomResourceDefinition")
-    plain = yaml.safe_load(path.read_text())
-    assert rendered["spec"] == plain["spec"]
+def test_the_crds_of_the_chart_are_those_in_crds(chart: helm_python.Chart) -> None:
+    plain = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")]
+    rendered = of_kind(render(chart), "CustomResourceDefinition")
+    assert {crd["metadata"]["name"]: crd["spec"] for crd in rendered} == {
+        crd["metadata"]["name"]: crd["spec"] for crd in plain
+    }
 
 
 def test_the_crd_can_be_left_out(chart: helm_python.Chart) -> None:

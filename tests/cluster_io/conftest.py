@@ -16,7 +16,9 @@ from kubernetes.aio.client.configuration import Configuration
 from dev import tools
 from dev.controlplane import control_plane
 from dev.errors import DevError
-from seatrial.api import crd
+from seatrial.api import crd, policy_crd
+from seatrial.api.base import VERSION
+from seatrial.api.policies import POLICY_KINDS
 from seatrial.cluster.client import Call, Client, Connection, Timeouts
 from tests.api.conftest import CRDS, Server
 from tests.support.fakeapi import FakeApi
@@ -71,6 +73,10 @@ class RealServer:
 def install(server: Server) -> None:
     """The Gateway API's definitions and ours."""
     server.establish(crd.definition())
+    for kind in POLICY_KINDS:
+        definition = policy_crd.definition_of(kind)
+        server.establish(definition)
+        _established(server, definition["metadata"]["name"], VERSION)
     path = tools.entry("envoy-gateway") / GATEWAY_CRDS
     wanted = {f"{plural}.gateway.networking.k8s.io" for plural in ("httproutes", "gateways", "gatewayclasses")}
     for document in yaml.safe_load_all(path.read_text()):
@@ -81,7 +87,7 @@ def install(server: Server) -> None:
         _established(server, name)
 
 
-def _established(server: Server, name: str) -> None:
+def _established(server: Server, name: str, version: str = "v1") -> None:
     import time
 
     until = time.monotonic() + 30
@@ -89,7 +95,7 @@ def _established(server: Server, name: str) -> None:
         conditions = server.request("GET", f"{CRDS}/{name}").body.get("status", {}).get("conditions") or []
         if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
             plural, _, group = name.partition(".")
-            if server.request("GET", f"/apis/{group}/v1/{plural}").status == 200:
+            if server.request("GET", f"/apis/{group}/{version}/{plural}").status == 200:
                 return
         time.sleep(0.1)
     raise AssertionError(f"{name} is not established")

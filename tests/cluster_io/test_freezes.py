@@ -16,6 +16,7 @@ from seatrial.build.names import FREEZE, FREEZE_CLUSTER
 from seatrial.cluster import streams as module
 from seatrial.cluster.client import Client, Connection
 from seatrial.cluster.freezes import LONGEST, Freezes
+from seatrial.cluster.house import House
 from seatrial.cluster.index import Index
 from seatrial.cluster.kinds import NAMESPACE
 from seatrial.cluster.streams import Streams
@@ -36,7 +37,7 @@ async def watching(
     client: Client, namespaces: list[str] | None, freezes: Freezes
 ) -> AsyncIterator[tuple[Streams, list[tuple[str, str]]]]:
     woken: list[tuple[str, str]] = []
-    streams = Streams(client, namespaces, woken.append, lambda _: (), lambda _: (), namespaces, freezes)
+    streams = Streams(client, namespaces, woken.append, lambda _: (), lambda _: (), namespaces, freezes, House(()))
     task = asyncio.create_task(streams.run())
     try:
         await asyncio.wait_for(streams.listed(), 10)

@@ -16,6 +16,7 @@ from seatrial.build.overlay import owned
 from seatrial.cluster import streams as module
 from seatrial.cluster.client import Client, Connection
 from seatrial.cluster.freezes import Freezes
+from seatrial.cluster.house import House
 from seatrial.cluster.kinds import DEPLOYMENT, GATEWAY, SERVICE
 from seatrial.cluster.streams import Streams
 from tests.cluster_io.conftest import Plane
@@ -49,7 +50,7 @@ async def watching(
 ) -> AsyncIterator[tuple[Streams, Wakes]]:
     wakes = Wakes()
     watched = freezes or Freezes("", set())
-    streams = Streams(client, [namespace], wakes.keys.append, attached, routed, [namespace], watched)
+    streams = Streams(client, [namespace], wakes.keys.append, attached, routed, [namespace], watched, House(()))
     task = asyncio.create_task(streams.run())
     try:
         await asyncio.wait_for(streams.listed(), 10)

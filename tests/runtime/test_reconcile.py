@@ -189,6 +189,58 @@ async def test_a_frozen_trial_stays_where_it_is_until_it_is_not(world: World) ->
     assert world.index.on_trial == set()
 
 
+REQUIRED = {
+    "kind": "ClusterTrialPolicy",
+    "metadata": {"name": "critical", "uid": "u1", "generation": 1},
+    "spec": {"require": {"approval": {}}},
+}
+
+
+async def test_house_rules_are_remembered_and_outlive_their_policy_and_the_operator(
+    plane: Plane, client: Client
+) -> None:
+    """What the API server keeps is enough for another operator that never saw the policy."""
+    async with started(plane, client) as world:
+        world.index.house.note(REQUIRED)
+        status = await world.until(stable)
+        (entry,) = status["house"]
+        assert entry == {
+            "policy": "ClusterTrialPolicy/critical",
+            "rules": '{"require":{"approval":{"notAuthor":false}}}',
+        }
+        first = status["stable"]
+        resource = await client.get(MODEL_DEPLOYMENT, *world.key)
+        assert await world.reconciler.at_rest([resource]) == {world.key: None}
+        next_one = build(plane, client)
+        await change_image(next_one, "registry.example.com/fraud:2")
+        status = await next_one.until(lambda s: "wants an approval" in s["message"])
+        said = {c["type"]: c for c in status["conditions"]}["HouseRules"]
+        assert (said["status"], said["reason"], status["stable"]) == ("False", "PolicyGone", first)
+        reasons = [item["reason"] for item in (await client.list(EVENT, plane.namespace)).items]
+        assert reasons.count("PolicyGone") == 1
+        await next_one.reconciler.preflight.close()
+
+
+async def test_a_conflict_with_house_rules_stalls_and_leaves_stable_alone(world: World) -> None:
+    first = (await world.until(stable))["stable"]
+    errors = {"name": "errors", "preset": "Errors"}
+    spec = {"checks": [errors], "require": {"checks": ["errors"]}}
+    world.index.house.note({**REQUIRED, "spec": spec})
+    await change_image(world, "registry.example.com/fraud:2")
+    status = await world.until(lambda s: any(c["reason"] == "RulesConflict" for c in s["conditions"]))
+    said = {c["type"]: c for c in status["conditions"]}
+    assert (said["Stalled"]["status"], said["Available"]["status"]) == ("True", "True")
+    assert "says analysis.none, and ClusterTrialPolicy critical requires check errors" in status["message"]
+    assert (status["stable"], status.get("rollout")) == (first, None)
+    world.index.house.forget("u1")
+    # Gone without letting go: it holds until an empty one lets go.
+    await world.run()
+    status = (await world.client.get(MODEL_DEPLOYMENT, *world.key))["status"]
+    assert status.get("rollout") is None
+    world.index.house.note({**REQUIRED, "spec": {}})
+    await world.until(lambda s: stable(s) and s["stable"] != first, 60)
+
+
 async def test_a_first_revision_gets_pods_and_traffic_and_then_rests(world: World) -> None:
     status = await world.until(stable)
     assert status["stable"]

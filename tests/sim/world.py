@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -48,12 +48,13 @@ from seatrial.cluster.parse import (
 from seatrial.core.borrowed import in_force, ref_of
 from seatrial.core.commands import Action, Command, append, escape
 from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
+from seatrial.core.house import Known, Policy, meet
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
 from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
 from seatrial.core.routers import ROUTERS, Sight
 from seatrial.core.routers.team_route import parse_team_route
-from seatrial.core.state import Event, GatewayClass, Installation, Manifest, Observed, Plan, Ref
+from seatrial.core.state import Event, GatewayClass, House, Installation, Manifest, Observed, Plan, Ref
 from seatrial.metrics import presets
 from tests.sim.chance import Draw, exact
 from tests.sim.endpoints import Endpoints
@@ -323,6 +324,7 @@ class World:
         self.gateway_problem = ""
         self.turn = ""
         self.freeze = ""
+        self.policies = Known()
         self.gateway_classes: tuple[GatewayClass, ...] = ()
         self.foreign: tuple[Ref, ...] = ()
         self.slices: list[Manifest] = []
@@ -417,6 +419,13 @@ class World:
         """Somebody annotates the namespace; the watch of namespaces wakes the trial. An empty reason takes it off."""
         self.freeze = f"namespace {NAMESPACE} is frozen by its annotation {FREEZE}: {reason}" if reason else ""
         self.tell(f"kubectl: annotate namespace {NAMESPACE} {FREEZE}" + (f"={reason}" if reason else "-"))
+        self.wake_at = self.now
+
+    def rules(self, sentence: str, *policies: Policy, exist: Iterable[str] = (), unread: str = "") -> None:
+        """Somebody edits house rules; the watch of policies wakes the resource. `exist`: others that choose it no longer."""
+        known = frozenset((*(policy.ref for policy in policies), *exist))
+        self.policies = Known(policies, known, unread)
+        self.tell(f"kubectl: {sentence}")
         self.wake_at = self.now
 
     @property
@@ -846,7 +855,9 @@ class World:
     def observe(self) -> Observed:
         metadata = self.resource["metadata"]
         spec, invalid = parse_spec(self.resource["spec"])
-        status = self.status
+        status, house = self.status, House()
+        if spec is not None:
+            spec, house = meet(spec, f"{NAMESPACE}/{NAME}", self.policies, status.house)
         written = self._page().latest(status.written)
         pods = [pod.manifest(self.now, self.behaviour(pod.image)) for pod in self.pods]
         workloads, records, services = {}, {}, {}
@@ -912,6 +923,7 @@ class World:
             gateway_problem=self.gateway_problem,
             turn=self.turn,
             freeze=self.freeze,
+            house=house,
             gateway_classes=self.gateway_classes,
         )
 

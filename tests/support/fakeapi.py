@@ -42,6 +42,8 @@ KINDS = {
     ("gateway.networking.k8s.io", "v1", "gateways"): "Gateway",
     ("gateway.networking.k8s.io", "v1", "gatewayclasses"): "GatewayClass",
     ("seatrial.dev", "v1alpha1", "modeldeployments"): "ModelDeployment",
+    ("seatrial.dev", "v1alpha1", "trialpolicies"): "TrialPolicy",
+    ("seatrial.dev", "v1alpha1", "clustertrialpolicies"): "ClusterTrialPolicy",
 }
 Place = tuple[str, str, str]
 """Group, version, plural."""
@@ -199,7 +201,7 @@ class FakeApi:
                     {
                         "name": name,
                         "singularName": name[:-1],
-                        "namespaced": name not in ("namespaces", "gatewayclasses"),
+                        "namespaced": name not in ("namespaces", "gatewayclasses", "clustertrialpolicies"),
                         "kind": KINDS[group, version, name],
                         "verbs": verbs,
                     }

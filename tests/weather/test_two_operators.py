@@ -14,6 +14,7 @@ from kubernetes.aio.client.configuration import Configuration
 from seatrial.cluster.client import Client, Connection, Timeouts
 from seatrial.cluster.errors import ApiError
 from seatrial.cluster.freezes import Freezes
+from seatrial.cluster.house import House
 from seatrial.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, SERVICE
 from seatrial.cluster.lease import NAME, Lease, LostLeadershipError, Pace
 from seatrial.cluster.streams import Streams
@@ -125,7 +126,8 @@ async def test_hand_edits_are_put_back_while_watches_are_cut_and_expire(fake: Fa
     async with plane.client() as client, started(plane, client) as world:
         status = await world.until(stable)
         queue: WorkQueue[tuple[str, str]] = WorkQueue(base=0.05)
-        streams = Streams(client, ["default"], queue.add, lambda _: (), lambda _: (), ["default"], Freezes("", set()))
+        freezes, house = Freezes("", set()), House(())
+        streams = Streams(client, ["default"], queue.add, lambda _: (), lambda _: (), ["default"], freezes, house)
 
         async def foul() -> None:
             while True:

@@ -58,6 +58,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [seatrial.dev]
   resources: [modeldeployments/status]
   verbs: [patch]
+# House rules of the namespace: they are their administrators', and only read.
+- apiGroups: [seatrial.dev]
+  resources: [trialpolicies]
+  verbs: [list, watch]
 # Some clusters ask for this before an object may name a ModelDeployment as its owner.
 - apiGroups: [seatrial.dev]
   resources: [modeldeployments/finalizers]
@@ -104,6 +108,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   {{- if .Values.watch.namespaces }}
   resourceNames: {{ append .Values.watch.namespaces .Release.Namespace | uniq | toJson }}
   {{- end }}
+  verbs: [list, watch]
+{{- end }}
+
+{{/* House rules for the whole cluster, or a part of it. */}}
+{{- define "seatrial.houseRules" -}}
+- apiGroups: [seatrial.dev]
+  resources: [clustertrialpolicies]
   verbs: [list, watch]
 {{- end }}
 

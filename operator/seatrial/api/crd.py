@@ -160,20 +160,21 @@ def _without_any_of(node: Mapping[str, Any]) -> Schema:
     return {key: value for key, value in node.items() if key != "anyOf"}
 
 
-def _walk(schema: Mapping[str, Any], at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def walk(schema: Mapping[str, Any], at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every part of a schema with its path."""
     yield at, schema
     for name, child in schema.get("properties", {}).items():
-        yield from _walk(child, f"{at}.{name}" if at else name)
+        yield from walk(child, f"{at}.{name}" if at else name)
     if "items" in schema:
-        yield from _walk(schema["items"], f"{at}[]")
+        yield from walk(schema["items"], f"{at}[]")
     if "additionalProperties" in schema:
-        yield from _walk(schema["additionalProperties"], f"{at}.*")
+        yield from walk(schema["additionalProperties"], f"{at}.*")
 
 
 def unbounded(schema: Mapping[str, Any], at: str = "") -> list[str]:
     """Paths without a limit. The API server estimates what a rule may cost from the limits: none means too much."""
     found = []
-    for path, node in _walk(schema, at):
+    for path, node in walk(schema, at):
         kind = node.get("type")
         if (
             (kind == "array" and "maxItems" not in node)
@@ -204,12 +205,13 @@ def _object_schema() -> Schema:
         },
     }
     for rule in RULES:
-        _attach(root, rule)
+        attach(root, rule)
     return root
 
 
-def _attach(root: Schema, rule: Rule) -> None:
-    for path, node in _walk(root, ""):
+def attach(root: Schema, rule: Rule) -> None:
+    """Put a rule where it looks."""
+    for path, node in walk(root, ""):
         if path == rule.at:
             assert isinstance(node, dict)
             node.setdefault("x-kubernetes-validations", []).append(rule.validation())
@@ -224,7 +226,7 @@ def object_schema() -> Schema:
 
 def nodes() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every part of the schema with its path, as in `spec.analysis.checks[].max`."""
-    yield from _walk(object_schema(), "")
+    yield from walk(object_schema(), "")
 
 
 def node(path: str) -> Mapping[str, Any]:
@@ -272,12 +274,12 @@ def definition() -> Schema:
     }
 
 
-def field_paths() -> list[str]:
+def field_paths(schema: Mapping[str, Any] | None = None) -> list[str]:
     """Every field of the spec that holds a value and not more fields, as `spec.analysis.checks[].name`.
 
     A list or map of plain values is one field: `spec.traffic.hostnames`.
     """
-    return list(_leaves(object_schema()["properties"]["spec"], "spec"))
+    return list(_leaves((object_schema() if schema is None else schema)["properties"]["spec"], "spec"))
 
 
 def _leaves(node: Mapping[str, Any], at: str) -> Iterator[str]:

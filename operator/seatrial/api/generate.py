@@ -11,26 +11,31 @@ from typing import Any
 
 import yaml
 
-from seatrial.api import crd, reference
-from seatrial.api.base import GROUP, PLURAL
+from seatrial.api import crd, policy_crd, reference
+from seatrial.api.base import GROUP
+from seatrial.api.policies import POLICY_KINDS
 
 _NOTE = "# Generated from operator/seatrial/api by `python -m seatrial.api.generate`; edit the models instead.\n"
 
 
 def files() -> dict[str, str]:
     """Every generated file: its path in the repository, and its text."""
+    definitions = {"crd": crd.definition()} | {
+        f"crd-{kind.lower()}": policy_crd.definition_of(kind) for kind in POLICY_KINDS
+    }
+    named = {f"{GROUP}_{found['spec']['names']['plural']}": found for found in definitions.values()}
     return {
-        f"crds/{GROUP}_{PLURAL}.yaml": _NOTE + _yaml(crd.definition()),
-        "charts/seatrial/templates/crd.yaml": _chart_template(),
+        **{f"crds/{name}.yaml": _NOTE + _yaml(found) for name, found in named.items()},
+        **{f"charts/seatrial/templates/{name}.yaml": _chart_template(found) for name, found in definitions.items()},
         "docs/reference.md": reference.page(),
+        "docs/reference-policies.md": reference.policy_page(),
     }
 
 
-def _chart_template() -> str:
-    """The definition as the chart installs, upgrades and keeps it: deleting it would delete every model."""
-    definition = crd.definition()
-    definition["metadata"]["annotations"] = {"helm.sh/resource-policy": "keep"}
-    text = _yaml(definition)
+def _chart_template(definition: crd.Schema) -> str:
+    """The definition as the chart installs, upgrades and keeps it: deleting it would delete every object of the kind."""
+    kept = {**definition["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}
+    text = _yaml({**definition, "metadata": kept})
     if "{{" in text:
         raise crd.InexpressibleError("a description holds {{, which Helm would take for its own: write it differently")
     return f"{_NOTE}{{{{- if .Values.crds.install }}}}\n{text}{{{{- end }}}}\n"

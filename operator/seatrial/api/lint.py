@@ -1,4 +1,4 @@
-"""What is wrong with a ModelDeployment, found without a cluster.
+"""What is wrong with a ModelDeployment or a policy, found without a cluster.
 
 The same answers as the API server gives at admission, for all problems at once and with the sentence
 a person needs, and warnings about what is allowed and regretted later.
@@ -17,9 +17,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from seatrial.api import crd, rules
-from seatrial.api.base import API_VERSION, GROUP, KIND
-from seatrial.api.hints import HINTS
+from seatrial.api import crd, policy_crd, rules
+from seatrial.api.base import API_VERSION, GROUP, KIND, Model
+from seatrial.api.hints import HINTS, Hint
+from seatrial.api.policies import POLICY_KINDS
+from seatrial.api.policy_rules import rules_of
 from seatrial.api.spec import ModelDeploymentSpec
 
 _TOP = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -46,26 +48,66 @@ class Finding:
     """Whether this is refused."""
 
 
-def is_ours(document: object) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """What is known of one kind."""
+
+    model: type[Model]
+    """Its spec."""
+    schema: crd.Schema
+    rules: tuple[rules.Rule, ...]
+    example: str
+    """A name such a thing may have."""
+    begin: str
+    """With which fields a spec begins."""
+    hints: tuple[Hint, ...] = ()
+
+    def node(self, path: str) -> Mapping[str, Any]:
+        """The part of the schema that a path names; empty where there is none."""
+        return next((found for at, found in crd.walk(self.schema, "") if at == path), {})
+
+
+def _book(kind: object) -> _Book:
+    if kind in POLICY_KINDS:
+        name = str(kind)
+        return _Book(
+            policy_crd.MODELS[name],
+            policy_crd.schema_of(name),
+            rules_of(name),
+            "house-rules",
+            "spec.checks or spec.require",
+        )
+    begin = "spec.template and spec.traffic.hostnames"
+    return _Book(ModelDeploymentSpec, crd.object_schema(), rules.RULES, "iris", begin, HINTS)
+
+
+def is_model(document: object) -> bool:
     """Whether a document means to be a ModelDeployment, of whatever version."""
+    return is_ours(document) and isinstance(document, Mapping) and document["kind"] == KIND
+
+
+def is_ours(document: object) -> bool:
+    """Whether a document means to be a ModelDeployment or a policy, of whatever version."""
     return (
         isinstance(document, Mapping)
-        and document.get("kind") == KIND
+        and document.get("kind") in (KIND, *POLICY_KINDS)
         and str(document.get("apiVersion", "")).split("/")[0] == GROUP
     )
 
 
 def lint(document: Mapping[str, Any]) -> list[Finding]:
-    """Everything to say about one ModelDeployment, in the order of its fields where they have one."""
-    findings = [*_head(document), *_fields(document), *_repetitions(document)]
-    stored = crd.with_defaults(document)
+    """Everything to say about one object, in the order of its fields where they have one."""
+    book = _book(document.get("kind"))
+    findings = [*_head(document, book), *_fields(document, book), *_repetitions(document, book)]
+    stored = crd.with_defaults(document, book.schema)
     # A name that is missing or no text has its own finding; the rules about it would stumble.
-    findings += [Finding(found.path, found.message) for found in rules.broken(stored, trusting=not findings)]
-    findings += _warnings(stored)
+    found = rules.broken(stored, trusting=not findings, among=book.rules)
+    findings += [Finding(one.path, one.message) for one in found]
+    findings += _warnings(stored, book)
     return findings
 
 
-def _head(document: Mapping[str, Any]) -> Iterator[Finding]:
+def _head(document: Mapping[str, Any], book: _Book) -> Iterator[Finding]:
     version = document.get("apiVersion")
     if version != API_VERSION:
         yield Finding("apiVersion", f"this seatrial knows {API_VERSION}, and not {version}: correct it")
@@ -75,20 +117,21 @@ def _head(document: Mapping[str, Any]) -> Iterator[Finding]:
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
     if not isinstance(name, str) or not name:
-        yield Finding("metadata.name", "the name is missing: give the model a name, such as iris")
+        yield Finding("metadata.name", f"the name is missing: give it a name, such as {book.example}")
 
 
-def _fields(document: Mapping[str, Any]) -> Iterator[Finding]:
+def _fields(document: Mapping[str, Any], book: _Book) -> Iterator[Finding]:
     spec = document.get("spec")
     if not isinstance(spec, Mapping):
-        yield Finding("spec", "the spec is missing: begin with spec.template and spec.traffic.hostnames")
+        yield Finding("spec", f"the spec is missing: begin with {book.begin}")
         return
     try:
         # As JSON and strict, because that is how the API server reads it: "3" is no number, `yes` no truth.
-        ModelDeploymentSpec.model_validate_json(json.dumps(crd.without_nulls(spec)), strict=True)
+        plain = crd.without_nulls(spec, book.schema["properties"]["spec"])
+        book.model.model_validate_json(json.dumps(plain), strict=True)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            yield Finding(_path(detail["loc"]), _sentence(detail))
+            yield Finding(_path(detail["loc"]), _sentence(detail, book))
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -98,18 +141,18 @@ def _path(location: tuple[int | str, ...]) -> str:
     return out
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def _sentence(detail: ErrorDetails, book: _Book) -> str:
     """Pydantic's message in the words of this project."""
     context = detail.get("ctx", {})
     kind = detail["type"]
     given = json.dumps(detail["input"], default=str, ensure_ascii=False)
     if kind == "missing":
         path = re.sub(r"\[\d+\]", "[]", _path(detail["loc"]))
-        meaning = crd.node(path).get("description", "")
+        meaning = book.node(path).get("description", "")
         return f"this field is required: {meaning[:1].lower()}{meaning[1:]}".rstrip(": ")
     if kind == "extra_forbidden":
         parent = re.sub(r"\[\d+\]", "[]", _path(detail["loc"][:-1]))
-        return _unknown(str(detail["loc"][-1]), crd.node(parent).get("properties", {}))
+        return _unknown(str(detail["loc"][-1]), book.node(parent).get("properties", {}))
     if kind == "string_pattern_mismatch":
         return f"{given} does not have the form {context['pattern']}"
     if kind == "value_error":
@@ -123,9 +166,9 @@ def _unknown(name: str, known: Any) -> str:
     return f"there is no field {name}; {meant}"
 
 
-def _repetitions(document: Mapping[str, Any]) -> Iterator[Finding]:
+def _repetitions(document: Mapping[str, Any], book: _Book) -> Iterator[Finding]:
     """Items that the schema wants only once: by key in a map-like list, by value in a set-like one."""
-    for at, schema in crd.nodes():
+    for at, schema in crd.walk(book.schema, ""):
         kind = schema.get("x-kubernetes-list-type")
         if kind not in {"map", "set"}:
             continue
@@ -142,8 +185,8 @@ def _repetitions(document: Mapping[str, Any]) -> Iterator[Finding]:
                 seen.append(identity)
 
 
-def _warnings(document: Mapping[str, Any]) -> Iterator[Finding]:
-    for hint in HINTS:
+def _warnings(document: Mapping[str, Any], book: _Book) -> Iterator[Finding]:
+    for hint in book.hints:
         for path, found in rules.instances(document, hint.at):
             if hint.holds(found):
                 yield Finding(f"{path}{hint.blame}", hint.say(found), Severity.WARNING)

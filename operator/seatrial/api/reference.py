@@ -1,14 +1,16 @@
-"""The reference page of the resource, written from the same schema that the API server gets."""
+"""The reference pages, written from the same schemas that the API server gets."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from seatrial.api import crd
+from seatrial.api import crd, policy_crd, policy_rules
 from seatrial.api.base import API_VERSION, DECIMAL_PATTERN, DURATION_PATTERN, KIND, PERCENT_PATTERN
+from seatrial.api.policies import CLUSTER_POLICY_KIND, POLICY_KIND
 from seatrial.api.rules import RULES, Rule
 from seatrial.api.spec import BOUND_PATTERN
 
@@ -40,30 +42,62 @@ starts a trial; changing anything else does not.
 """
 
 
+_POLICY_HEAD = f"""\
+<!-- Generated from operator/seatrial/api by `python -m seatrial.api.generate`; edit the models instead. -->
+
+# {CLUSTER_POLICY_KIND} and {POLICY_KIND}
+
+`apiVersion: {API_VERSION}`, `kind: {CLUSTER_POLICY_KIND}`, short name `ctp`, for the namespaces it chooses; and
+`kind: {POLICY_KIND}`, short name `tp`, for its own namespace, which has every field but `namespaceSelector`. What they are
+for, and how they meet a model's own spec: [house rules](house-rules.md). Durations, numbers and percentages are written as in
+[a ModelDeployment](reference.md). `seatrial lint FILE` applies the same rules without a cluster.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """What a page is about."""
+
+    head: str
+    nodes: Sequence[tuple[str, Mapping[str, Any]]]
+    rules: Sequence[Rule]
+
+
 def page() -> str:
-    """The whole page, Markdown."""
-    lines = [_HEAD, "## The object", ""]
-    lines += [f"* {_refusal(rule)}" for rule in RULES if rule.at == ""]
-    for path, node in _sections():
+    """The whole page of a ModelDeployment, Markdown."""
+    return _page(_Book(_HEAD, tuple(crd.nodes()), RULES))
+
+
+def policy_page() -> str:
+    """The whole page of policies, Markdown."""
+    nodes = tuple(crd.walk(policy_crd.schema_of(CLUSTER_POLICY_KIND), ""))
+    return _page(_Book(_POLICY_HEAD, nodes, policy_rules.rules_of(CLUSTER_POLICY_KIND)))
+
+
+def _page(book: _Book) -> str:
+    lines = [book.head]
+    if general := [rule for rule in book.rules if rule.at == ""]:
+        lines += ["## The object", "", *(f"* {_refusal(rule)}" for rule in general), ""]
+    for path, node in _sections(book):
         if path in {"spec", "status"}:
-            lines += ["", f"## {path.capitalize()}"]
-        lines += ["", f"### {path}", "", str(node.get("description", "")), "", *_table(path, node)]
-        refusals = [_refusal(rule) for rule in RULES if rule.at == path]
+            lines += [f"## {path.capitalize()}", ""]
+        lines += [f"### {path}", "", str(node.get("description", "")), "", *_table(book, path, node), ""]
+        refusals = [_refusal(rule) for rule in book.rules if rule.at == path]
         if refusals:
-            lines += ["", "Refused:", "", *(f"* {refusal}" for refusal in refusals)]
-    return "\n".join(lines) + "\n"
+            lines += ["Refused:", "", *(f"* {refusal}" for refusal in refusals), ""]
+    return "\n".join(lines)
 
 
-def _sections() -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _sections(book: _Book) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The objects of the resource, each kind of them once."""
-    for path, node in crd.nodes():
-        if "properties" in node and path.startswith(("spec", "status")) and _first(node) == path:
+    for path, node in book.nodes:
+        if "properties" in node and path.startswith(("spec", "status")) and _first(book, node) == path:
             yield path, node
 
 
-def _first(node: Mapping[str, Any]) -> str:
+def _first(book: _Book, node: Mapping[str, Any]) -> str:
     """Where an object with these fields stands first; it is described there."""
-    return next(path for path, other in crd.nodes() if other.get("properties") == node["properties"])
+    return next(path for path, other in book.nodes if other.get("properties") == node["properties"])
 
 
 def _refusal(rule: Rule) -> str:
@@ -72,13 +106,13 @@ def _refusal(rule: Rule) -> str:
     return f"`{rule.blame.removeprefix('.')}`: {sentence}." if rule.blame else f"{sentence}."
 
 
-def _table(path: str, node: Mapping[str, Any]) -> Iterator[str]:
+def _table(book: _Book, path: str, node: Mapping[str, Any]) -> Iterator[str]:
     # Defaults of the status are the operator's own business: it writes every field itself.
     defaults = path.startswith("spec")
     yield "| Field | Type | Default | Meaning |" if defaults else "| Field | Type | Meaning |"
     yield "|---|---|---|---|" if defaults else "|---|---|---|"
     for name, child in node["properties"].items():
-        kind = _type(child)
+        kind = _type(book, child)
         meaning = re.sub(r" Default: [^ ]+\.$", "", str(child.get("description", ""))).replace("|", r"\|")
         default = f" {_default(name, child, node)} |" if defaults else ""
         yield f"| `{name}` | {kind} |{default} {meaning} |"
@@ -98,22 +132,22 @@ def _plain(value: Any) -> str:
     return json.dumps(value).strip('"')
 
 
-def _type(node: Mapping[str, Any]) -> str:
+def _type(book: _Book, node: Mapping[str, Any]) -> str:
     """A field's type and bounds, in words."""
     kind = node["type"]
     if "properties" in node:
-        return f"[object](#{_anchor(_first(node))})"
+        return f"[object](#{_anchor(_first(book, node))})"
     if kind == "array":
         span = _span(node.get("minItems", 0), node.get("maxItems"))
         keys = " and ".join(f"`{key}`" for key in node.get("x-kubernetes-list-map-keys", []))
         unique = {"map": f", each with its own {keys}", "set": ", each once"}.get(
             node.get("x-kubernetes-list-type", ""), ""
         )
-        return f"list of {span} × {_type(node['items'])}{unique}"
+        return f"list of {span} × {_type(book, node['items'])}{unique}"
     if kind == "object" and "additionalProperties" not in node:
         return "`{}`: it has no fields of its own"
     if kind == "object":
-        return f"map of up to {node['maxProperties']} × {_type(node['additionalProperties'])}"
+        return f"map of up to {node['maxProperties']} × {_type(book, node['additionalProperties'])}"
     if kind == "integer":
         return "integer" if "minimum" not in node else f"integer, {_span(node['minimum'], node.get('maximum'))}"
     if kind == "boolean":

@@ -9,6 +9,7 @@ sends the cases that break them through both and compares the sentences.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -87,10 +88,16 @@ class Broken:
     message: str
 
 
+@functools.cache
+def _parts(at: str) -> tuple[tuple[str, str], ...]:
+    """The names in a schema path, each with `[]` where it is a list."""
+    return tuple(re.findall(r"([^.\[\]]+)(\[\])?", at))
+
+
 def instances(document: Any, at: str) -> Iterator[tuple[str, Any]]:
     """Every place in a document that a schema path names, with its value; absent ones are left out."""
     places: list[tuple[str, Any]] = [("", document)]
-    for name, is_list in re.findall(r"([^.\[\]]+)(\[\])?", at):
+    for name, is_list in _parts(at):
         found = [
             (f"{path}.{name}" if path else name, value[name])
             for path, value in places
@@ -107,14 +114,14 @@ def instances(document: Any, at: str) -> Iterator[tuple[str, Any]]:
     yield from places
 
 
-def broken(document: Mapping[str, Any], *, trusting: bool = True) -> list[Broken]:
-    """The rules that a document (with its defaults filled in) breaks.
+def broken(document: Mapping[str, Any], *, trusting: bool = True, among: Sequence[Rule] | None = None) -> list[Broken]:
+    """The rules that a document (with its defaults filled in) breaks; `among` those of a ModelDeployment, or others.
 
     `trusting` says that its fields are known to have the right types. Otherwise a rule that stumbles
     over a malformed value is skipped: the malformed value is the finding.
     """
     out = []
-    for rule in RULES:
+    for rule in RULES if among is None else among:
         for path, value in instances(document, rule.at):
             try:
                 if not rule.holds(value):
@@ -519,12 +526,12 @@ RULES: tuple[Rule, ...] = (
         looks_back=True,
         # An autoscaler that changes replicas alone is not held up by steps that were fine when they were written.
         cel=(
-            f"!{_BY_PODS_CEL} || (oldSelf.hasValue() && oldSelf.value().strategy == self.strategy && "
+            f"!{_BY_PODS_CEL} || has(self.strategyFrom) || (oldSelf.hasValue() && oldSelf.value().strategy == self.strategy && "
             "has(oldSelf.value().traffic.replicaRatio)) || self.replicas == 0 || "
             "self.strategy.stages.all(s, !has(s.canary) || s.canary.scale != 'ByWeight' || "
             "s.canary.steps.all(t, 2 * t.weight * (self.replicas + 1) >= 100))"
         ),
-        holds=lambda self: not _by_pods(self) or _one_pod_fits(self),
+        holds=lambda self: not _by_pods(self) or "strategyFrom" in self or _one_pod_fits(self),
         message=(
             "a step of the canary asks {weight} %, and with replicaRatio one pod beside replicas: {replicas} gets "
             "{really} %, more than double: raise the weight to {least}, or replicas to {enough}, or set scale to "
@@ -811,11 +818,19 @@ RULES: tuple[Rule, ...] = (
         },
     ),
     Rule(
+        name="none-excludes-shared-checks",
+        at="spec.analysis",
+        blame=".none",
+        cel="!has(self.none) || !has(self.use)",
+        holds=lambda self: "none" not in self or "use" not in self,
+        message="analysis.none says that no metric judges this model, and analysis.use names checks: remove one of the two",
+    ),
+    Rule(
         name="something-judges",
         at="spec.analysis",
         blame=".checks",
-        cel="has(self.none) || !has(self.checks) || self.checks.size() > 0",
-        holds=lambda self: "none" in self or "checks" not in self or len(self["checks"]) > 0,
+        cel="has(self.none) || !has(self.checks) || self.checks.size() > 0 || has(self.use)",
+        holds=lambda self: "none" in self or "checks" not in self or len(self["checks"]) > 0 or "use" in self,
         message="nothing here can judge this model: add a check, or set analysis.none with a reason",
     ),
     Rule(
@@ -901,11 +916,13 @@ RULES: tuple[Rule, ...] = (
         at="spec",
         blame=".analysis.checks",
         cel=(
-            "!has(self.analysis.checks) || self.analysis.checks.all(c, !has(c.agreement)) || "
+            "!has(self.analysis.checks) || self.analysis.checks.all(c, !has(c.agreement)) || has(self.strategyFrom) || "
             "self.strategy.stages.exists(s, has(s.shadow))"
         ),
         holds=lambda self: (
-            not _ways(self["analysis"]) or any("shadow" in stage for stage in self["strategy"]["stages"])
+            not _ways(self["analysis"])
+            or "strategyFrom" in self
+            or any("shadow" in stage for stage in self["strategy"]["stages"])
         ),
         message=(
             "a check compares answers (agreement), and only in a shadow both models answer the same request: put a "

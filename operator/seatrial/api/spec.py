@@ -563,7 +563,10 @@ class Analysis(Model):
     checks: Annotated[list[Check], Field(max_length=16, json_schema_extra=BY_NAME)] = Field(
         default_factory=_checks_unless_none
     )
-    """The checks; left out: errors and latency against stable, or nothing where `none` is set."""
+    """The checks; left out: those that a policy has as defaults, or else errors and latency against stable; nothing where
+    `none` is set."""
+    use: Annotated[list[Name63], Field(min_length=1, max_length=16, json_schema_extra=ONCE_EACH)] | None = None
+    """Names of checks that a TrialPolicy or ClusterTrialPolicy holds for this namespace, besides these."""
 
 
 class ModelDeploymentSpec(Model):
@@ -587,6 +590,9 @@ class ModelDeploymentSpec(Model):
     """What a candidate must answer before it meets any traffic."""
     strategy: Strategy = Field(default_factory=Strategy)
     """How a new revision is tried."""
+    strategy_from: Name63 | None = None
+    """The name of a strategy that a TrialPolicy or ClusterTrialPolicy holds for this namespace, instead of one written in
+    `strategy`."""
     analysis: Analysis = Field(default_factory=Analysis)
     """How the evidence is judged."""
     progress_deadline: Duration = timedelta(minutes=10)

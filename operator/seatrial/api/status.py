@@ -609,6 +609,16 @@ class Written(Model):
     """Hash of what the API server made of it."""
 
 
+class HouseRules(Model):
+    """What one policy says of this resource, as it was followed last. It goes on holding where the policy is deleted, or
+    cannot be read."""
+
+    policy: Annotated[str, StringConstraints(max_length=320)]
+    """`TrialPolicy/NAME` or `ClusterTrialPolicy/NAME`."""
+    rules: Annotated[str, StringConstraints(max_length=65536)]
+    """The part of its spec that concerns this resource, as JSON."""
+
+
 class Status(Model):
     """What runs, what was decided, and why."""
 
@@ -650,6 +660,8 @@ class Status(Model):
     """Drills of going back: the next one, and how the last one ended."""
     checks: Annotated[list[CheckStatus], Field(max_length=20)] = []
     """Evidence and verdicts of the trial under way, or of the last one."""
+    house: Annotated[list[HouseRules], Field(max_length=8)] = []
+    """House rules in force: `seatrial get NAME --effective` shows the spec that follows from them."""
     paused: Paused | None = None
     """Set while paused."""
     rejected: Rejected | None = None

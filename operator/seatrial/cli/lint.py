@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Hashable, Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
 
-from seatrial.api import rules
-from seatrial.api.lint import Finding, Severity, is_ours
+from seatrial.api import crd, rules
+from seatrial.api.lint import Finding, Severity, is_model, is_ours
 from seatrial.api.lint import lint as lint_document
-from seatrial.api.spec import Check, CheckPreset, MetricSource, Runtime, default_checks
+from seatrial.api.spec import Check, CheckPreset, MetricSource, ModelDeploymentSpec, Runtime, default_checks
 from seatrial.core import promql
 from seatrial.core.checks import eligible
+from seatrial.core.house import Heard, Policy, merged, parse
 from seatrial.metrics import presets
 
 OK = 0
@@ -56,16 +58,21 @@ class _Place:
     finding: Finding
 
 
-def lint(paths: list[str], *, as_json: bool, out: TextIO) -> int:
-    """Check files (`-` is standard input) and print what is found.
+def lint(paths: list[str], policies: list[str], *, as_json: bool, out: TextIO) -> int:
+    """Check files (`-` is standard input) and print what is found. `policies` are files with house rules that are to hold
+    for every model in them.
 
     Returns 0 where nothing would be refused (there may be warnings), 1 where something would be, and 2
-    where a file cannot be read or holds no ModelDeployment.
+    where a file cannot be read or holds nothing of Seatrial.
     """
     places: list[_Place] = []
     notes: list[str] = []
     code = OK
-    checked = 0
+    house, unread = _house(policies)
+    notes += unread
+    if unread:
+        code = UNREADABLE
+    checked: Counter[str] = Counter()
     for path in paths:
         name = "standard input" if path == "-" else path
         try:
@@ -78,13 +85,13 @@ def lint(paths: list[str], *, as_json: bool, out: TextIO) -> int:
         for node, document in documents:
             if is_ours(document):
                 ours += 1
-                places += sorted(_check(name, node, document), key=lambda place: place.line)
+                checked["ModelDeployment" if is_model(document) else "policy"] += 1
+                places += sorted(_check(name, node, document, house), key=lambda place: place.line)
             else:
                 notes.append(f"{name}:{node.start_mark.line + 1}: skipped {_title(document)}")
         if not ours:
-            notes.append(f"{name}: holds no ModelDeployment")
+            notes.append(f"{name}: holds no ModelDeployment and no policy")
             code = UNREADABLE
-        checked += ours
     errors = sum(place.finding.severity is Severity.ERROR for place in places)
     _print(places, notes, _summary(checked, errors, len(places) - errors), as_json=as_json, out=out)
     return code or (FOUND if errors else OK)
@@ -113,13 +120,52 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _check(file: str, node: yaml.Node, document: dict[str, Any]) -> Iterator[_Place]:
+def _house(paths: list[str]) -> tuple[list[Heard], list[str]]:
+    """The policies of files, and what cannot be read of them."""
+    found, problems = [], []
+    for path in paths:
+        try:
+            documents = [document for _, document in _read(path) if is_ours(document) and not is_model(document)]
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            problems.append(f"{path}: cannot be read: {_reason(error)}")
+            continue
+        if not documents:
+            problems.append(f"{path}: holds no policy")
+        for document in documents:
+            errors = [found for found in lint_document(document) if found.severity is Severity.ERROR]
+            if errors:
+                problems.append(f"{path}: {_title(document)} is not valid: {errors[0].path}: {errors[0].message}")
+            else:
+                found.append(parse(document))
+    return found, problems
+
+
+def _ruled(document: dict[str, Any], house: list[Heard]) -> Iterator[Finding]:
+    """What the operator would say of a model and the house rules. Which namespaces they choose is not known here."""
+    metadata = document["metadata"]
+    namespace = metadata.get("namespace")
+    near = [heard for heard in house if None in (namespace, heard.namespace) or namespace == heard.namespace]
+    policies = [Policy(heard.ref, heard.spec) for heard in near if heard.spec is not None]
+    spec = ModelDeploymentSpec.model_validate(crd.with_defaults(document)["spec"])
+    named = spec.strategy_from is not None or spec.analysis.use
+    if named and not house:
+        message = "this names house rules, which are not in this file: say --policy FILE to hold it against them"
+        yield Finding("spec.analysis.use" if spec.analysis.use else "spec.strategyFrom", message, Severity.WARNING)
+        return
+    of = f"{namespace or 'default'}/{metadata['name']}"
+    yield from (Finding("", sentence) for sentence in merged(spec, of, policies).conflicts)
+
+
+def _check(file: str, node: yaml.Node, document: dict[str, Any], house: list[Heard]) -> Iterator[_Place]:
     try:
         json.dumps(document, allow_nan=False)
     except (TypeError, ValueError) as error:
         yield _Place(file, node.start_mark.line + 1, _title(document), Finding("", f"this is not JSON: {error}"))
         return
-    for finding in (*lint_document(document), *_queries(document), *_uncounted(document)):
+    found = [*lint_document(document), *_queries(document), *_uncounted(document)]
+    if is_model(document) and all(finding.severity is not Severity.ERROR for finding in found):
+        found += _ruled(document, house)
+    for finding in found:
         yield _Place(file, _line(node, finding.path), _title(document), finding)
 
 
@@ -127,7 +173,10 @@ def _queries(document: dict[str, Any]) -> Iterator[Finding]:
     """What the operator's judge of PromQL would say; a query without any place holder has its own finding already."""
     metadata = document.get("metadata")
     namespace = metadata.get("namespace", "default") if isinstance(metadata, dict) else "default"
-    for path, check in rules.instances(document, "spec.analysis.checks[]"):
+    for path, check in (
+        *rules.instances(document, "spec.analysis.checks[]"),
+        *rules.instances(document, "spec.checks[]"),
+    ):
         if not isinstance(check, dict):
             continue
         query, share = check.get("query"), check.get("share")
@@ -198,11 +247,13 @@ def _title(document: Any) -> str:
     return f"{document.get('kind', 'an object without a kind')} {where}".strip()
 
 
-def _summary(checked: int, errors: int, warnings: int) -> str:
+def _summary(checked: Mapping[str, int], errors: int, warnings: int) -> str:
     def count(number: int, thing: str) -> str:
-        return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+        several = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+        return f"{number} {thing if number == 1 else several}"
 
-    return f"{count(checked, 'ModelDeployment')} checked: {count(errors, 'error')}, {count(warnings, 'warning')}"
+    seen = " and ".join(count(number, thing) for thing, number in sorted(checked.items())) or "0 objects"
+    return f"{seen} checked: {count(errors, 'error')}, {count(warnings, 'warning')}"
 
 
 def _print(places: list[_Place], notes: list[str], summary: str, *, as_json: bool, out: TextIO) -> None:

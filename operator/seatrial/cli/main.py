@@ -90,10 +90,15 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
     get = add("get", _get, "show a model and its trial, or all of them", parents=[common])
     get.add_argument("name", nargs="?", metavar="NAME", help="the ModelDeployment; all of the namespace where left out")
     get.add_argument("-w", "--watch", action="store_true", help="stay and show what happens, until Ctrl-C")
+    get.add_argument(
+        "--effective",
+        action="store_true",
+        help="the spec it runs with, house rules in it, and where each value comes from",
+    )
     _formats(get)
     listing = add("list", _get, "list all models", parents=[common])
     listing.add_argument("-w", "--watch", action="store_true", help="stay and show what happens, until Ctrl-C")
-    listing.set_defaults(name=None)
+    listing.set_defaults(name=None, effective=False)
     _formats(listing)
     _named(add("why", _why, "say why a model is where it is, and what to do next", parents=[common]))
     _named(add("history", _history, "show the trials that ended", parents=[common]))
@@ -137,6 +142,13 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
     )
     lint = add("lint", _lint, "check files before they reach a cluster")
     lint.add_argument("files", nargs="+", metavar="FILE", help="YAML files; - is standard input")
+    lint.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="house rules (TrialPolicy, ClusterTrialPolicy) that are to hold for every model in the files; may be repeated",
+    )
     lint.add_argument("-o", "--output", choices=("json",), help="print what was found as JSON")
     presets = add(
         "presets",
@@ -272,7 +284,15 @@ def _get(args: argparse.Namespace) -> int:
         raise CliError(
             f"-w and -o {args.output} exclude each other: kubectl get md -w -o {args.output} does that", USAGE
         )
+    if args.effective and (args.watch or not args.name or args.output not in ("", "yaml", "json")):
+        raise CliError("--effective shows the spec of one NAME, as YAML or with -o json", USAGE)
     cluster = _cluster(args)
+    if args.effective:
+        from seatrial.cli import effective  # noqa: PLC0415
+
+        spec = effective.show(cluster.get(args.name))
+        print(effective.as_json(spec) if args.output == "json" else effective.as_yaml(spec))
+        return OK
     if args.watch:
         from seatrial.cli import watching  # noqa: PLC0415
 
@@ -390,7 +410,7 @@ def _status(args: argparse.Namespace) -> int:
 def _lint(args: argparse.Namespace) -> int:
     from seatrial.cli.lint import lint  # noqa: PLC0415
 
-    return lint(args.files, as_json=args.output == "json", out=sys.stdout)
+    return lint(args.files, args.policy, as_json=args.output == "json", out=sys.stdout)
 
 
 def _presets(args: argparse.Namespace) -> int:

@@ -136,6 +136,10 @@ class Reading:
     def __init__(self, obj: Mapping[str, Any]) -> None:
         metadata, self._spec = raw.mapping(obj, "metadata"), raw.mapping(obj, "spec")
         self._status = raw.mapping(obj, "status")
+        if raw.entries(self._status, "house"):
+            from seatrial.cli.effective import spec_of  # noqa: PLC0415 - see the module's docstring
+
+            self._spec = spec_of(obj)
         self._rollout = raw.mapping(self._status, "rollout")
         self.name = raw.text(metadata, "name")
         self.namespace = raw.text(metadata, "namespace")

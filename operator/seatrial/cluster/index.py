@@ -1,5 +1,5 @@
 """All ModelDeployments we watch, as far as passes over others or over many need to know: host names, rules, Gateways,
-turns, and who is on trial.
+turns, house rules, and who is on trial.
 
 Kept from the watch, so that a pass needs no LIST to see who else claims its host name.
 """
@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from seatrial.cluster.freezes import Freezes
+from seatrial.cluster.house import House
 from seatrial.cluster.parse import Parent, time_of
 from seatrial.cluster.turns import Turns
 from seatrial.core.state import Installation, Manifest
@@ -41,6 +42,7 @@ class Index:
     claims: dict[Key, Claim] = field(default_factory=dict)
     turns: Turns = field(init=False)
     freezes: Freezes = field(init=False)
+    house: House = field(init=False)
     on_trial: set[Key] = field(default_factory=set)
     _by_hostname: dict[str, set[Key]] = field(default_factory=dict)
     _by_gateway: dict[Parent, set[Key]] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class Index:
     def __post_init__(self) -> None:
         self.turns = Turns(self.installation)
         self.freezes = Freezes(self.installation.home, self.on_trial)
+        self.house = House(self.claims.keys())
 
     def put(self, resource: Manifest) -> set[Key]:
         """Take note of a resource; returns the others whom a change of its claim concerns."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from seatrial.api.base import GROUP, KIND, PLURAL, VERSION
+from seatrial.api.policies import CLUSTER_POLICY_KIND, CLUSTER_POLICY_PLURAL, POLICY_KIND, POLICY_PLURAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Kind:
 
 
 MODEL_DEPLOYMENT = Kind(GROUP, VERSION, PLURAL, KIND)
+TRIAL_POLICY = Kind(GROUP, VERSION, POLICY_PLURAL, POLICY_KIND)
+CLUSTER_TRIAL_POLICY = Kind(GROUP, VERSION, CLUSTER_POLICY_PLURAL, CLUSTER_POLICY_KIND)
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 CONTROLLER_REVISION = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
 SERVICE = Kind("", "v1", "services", "Service")

@@ -48,9 +48,10 @@ from seatrial.cluster.parse import (
 )
 from seatrial.cluster.together import together
 from seatrial.core.borrowed import in_force, ref_of
+from seatrial.core.house import meet
 from seatrial.core.routers import ROUTERS, Sight
 from seatrial.core.routers.team_route import parse_team_route
-from seatrial.core.state import GatewayClass, Installation, Manifest, Observed, Record, Ref, Route, Rule
+from seatrial.core.state import GatewayClass, House, Installation, Manifest, Observed, Record, Ref, Route, Rule
 
 SERVICE_NAME = "kubernetes.io/service-name"
 """Label of an EndpointSlice: the Service whose endpoints it holds."""
@@ -157,6 +158,9 @@ class Observer:
         raw_spec = resource.get("spec") or {}
         spec, invalid = parse_spec(raw_spec)
         status = parse_status(resource.get("status"))
+        house = House()
+        if spec is not None:
+            spec, house = meet(spec, f"{namespace}/{name}", self._index.house.of(namespace), status.house)
         page = self._ledger.page((namespace, name), uid)
         written = page.latest(status.written)
 
@@ -225,6 +229,7 @@ class Observer:
             conflict=self._index.conflict((namespace, name), self._index.claim_of(resource)),
             turn=self._index.turns.wait((namespace, name)),
             freeze=self._index.freezes.of(namespace),
+            house=house,
             # What the Gateways of a team's own route have to say is in its status.
             gateway_problem=next((gateway.problem for gateway in attached if gateway.problem and through is None), ""),
             gateway_classes=await self._classes(attached) if comes and spec is not None and _shadows(spec) else (),

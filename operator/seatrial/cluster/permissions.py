@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seatrial.api.base import GROUP, PLURAL
+from seatrial.api.policies import CLUSTER_POLICY_PLURAL, POLICY_PLURAL
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 
-Scope = Literal["models", "gateways", "freezes", "lease"]
+Scope = Literal["models", "gateways", "freezes", "house", "lease"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,7 +22,8 @@ class Right:
 
     `models`: in every namespace that is watched (all of them, cluster-wide). `gateways`: wherever the
     Gateways are; the operator says so in status where it lacks it. `freezes`: on the namespaces that are watched,
-    and the operator's own; without it nothing can be frozen. `lease`: in the Lease's namespace.
+    and the operator's own; without it nothing can be frozen. `house`: rules for the whole cluster; without it no new
+    trial begins. `lease`: in the Lease's namespace.
     """
 
     group: str
@@ -53,6 +55,9 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(GATEWAY_GROUP, "gateways", "get list watch", "gateways"),
     *_rights(GATEWAY_GROUP, "gatewayclasses", "get", "gateways"),
     *_rights("", "namespaces", "list watch", "freezes"),
+    # House rules, which people write.
+    *_rights(GROUP, POLICY_PLURAL, "list watch"),
+    *_rights(GROUP, CLUSTER_POLICY_PLURAL, "list watch", "house"),
     *_rights("", "events", "create"),
     *_rights("coordination.k8s.io", "leases", "get create update", "lease"),
 )

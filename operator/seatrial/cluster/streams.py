@@ -3,7 +3,7 @@
 One metadata-only watch for each kind: of every object its uid, owner and version are kept, a few hundred
 bytes instead of the eleven kilobytes of a whole child. What is in the objects is read live, by the pass
 that is woken. Gateways are few and are watched whole, because only their conditions matter: their
-metadata also changes whenever a route attaches.
+metadata also changes whenever a route attaches. So are policies, of which everything matters.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from seatrial.build.names import MANAGED_BY, MANAGER, MODEL_LABEL
 from seatrial.cluster.client import Client
 from seatrial.cluster.errors import ApiError, Gone, NotAllowed, NotFound, Unreachable
 from seatrial.cluster.freezes import Freezes, said_of
+from seatrial.cluster.house import House, labels_of
 from seatrial.cluster.index import Key
 from seatrial.cluster.kinds import (
+    CLUSTER_TRIAL_POLICY,
     GATEWAY,
     HTTP_ROUTE,
     NAMESPACE,
     POD,
+    TRIAL_POLICY,
     WRITTEN,
     Kind,
 )
@@ -50,6 +53,8 @@ class Spec:
     """Labels."""
     fields: str = ""
     metadata_only: bool = True
+    every: bool = False
+    """Every object is kept track of, those that concern nobody yet among them."""
     without: str = ""
     """What is missing while it does not run, for the log."""
 
@@ -63,6 +68,10 @@ ROUTES = Spec(HTTP_ROUTE)
 """All of them: a rule of a team's own route may be one that a resource steers."""
 GATEWAYS = Spec(GATEWAY, metadata_only=False)
 NAMESPACES = Spec(NAMESPACE, without="nothing can be frozen by an annotation meanwhile")
+POLICIES = Spec(
+    TRIAL_POLICY, metadata_only=False, every=True, without="no new trial begins meanwhile: house rules may be missed"
+)
+CLUSTER_POLICIES = replace(POLICIES, kind=CLUSTER_TRIAL_POLICY)
 
 
 @dataclass(slots=True)
@@ -84,6 +93,10 @@ class Stream:
     """What must change for a wake; the resourceVersion unless only a part matters."""
     take_note: Callable[[Manifest], None] = lambda _item: None
     """Told of every object that is there, before its keys are woken."""
+    forget: Callable[[str], Iterable[Key]] = lambda _uid: ()
+    """Told of every object that is there no longer, by its uid; says whom that is news to, besides its keys."""
+    forbidden: Callable[[str], Iterable[Key]] = lambda _problem: ()
+    """Told why the kind may not be read, or that it may (empty); says whom that is news to."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the first list is read, or the kind is known to be absent."""
     heard: float = 0.0
@@ -116,6 +129,7 @@ class Stream:
                 self.problem = f"the API server does not know {self.spec.kind.plural}"
                 self._forget_all()
                 self._alive()
+                self._wake(self.forbidden(""))
                 self.listed.set()
                 await asyncio.sleep(ABSENT_RETRY * random.uniform(0.8, 1.2))
             except Gone:
@@ -134,6 +148,7 @@ class Stream:
                 if isinstance(error, NotAllowed):
                     # Forbidden is an answer too: the rest of the operator must not wait for this one.
                     self._alive()
+                    self._wake(self.forbidden(str(error)))
                     self.listed.set()
                 delay = min(LAST_RETRY, FIRST_RETRY * 2 ** min(self._failures - 1, 8)) * random.uniform(0.8, 1.2)
                 await asyncio.sleep(max(delay, error.retry_after or 0.0))
@@ -152,9 +167,10 @@ class Stream:
                 self._note(item)
         for uid, seen in gone.items():
             del self._seen[uid]
-            self._wake(seen.keys)
+            self._wake({*seen.keys, *self.forget(uid)})
         self._alive()
         self.problem = ""
+        self._wake(self.forbidden(""))
         self.listed.set()
         return version
 
@@ -179,7 +195,8 @@ class Stream:
                 version = str(event.object["metadata"]["resourceVersion"])
                 if event.type == "DELETED":
                     seen = self._seen.pop(str(event.object["metadata"]["uid"]), None)
-                    self._wake({*self.keys_of(event.object), *(seen.keys if seen else ())})
+                    gone = self.forget(str(event.object["metadata"]["uid"]))
+                    self._wake({*self.keys_of(event.object), *(seen.keys if seen else ()), *gone})
                 elif event.type != "BOOKMARK":
                     self._note(event.object)
         except Unreachable as error:
@@ -199,7 +216,7 @@ class Stream:
         uid, version = str(item["metadata"]["uid"]), self.version_of(item)
         keys = frozenset(self.keys_of(item))
         before = self._seen.get(uid)
-        if before is None and not keys:
+        if before is None and not keys and not self.spec.every:
             return  # nobody's
         if before is not None and before.version == version and before.keys == keys:
             return
@@ -207,8 +224,8 @@ class Stream:
         self._wake(keys | (before.keys if before is not None else frozenset()))
 
     def _forget_all(self) -> None:
-        for seen in self._seen.values():
-            self._wake(seen.keys)
+        for uid, seen in self._seen.items():
+            self._wake({*seen.keys, *self.forget(uid)})
         self._seen.clear()
 
     def _wake(self, keys: Iterable[Key]) -> None:
@@ -244,6 +261,11 @@ def gateway_conditions(gateway: Manifest) -> str:
     return repr((gateway["metadata"].get("generation"), said))
 
 
+def _generation(item: Manifest) -> str:
+    """What of a policy matters is its spec."""
+    return str(item["metadata"].get("generation"))
+
+
 def _namespaces(watched: Iterable[str] | None, home: str) -> list[Spec]:
     """All namespaces in one watch; or each that matters by its name, which a narrow role can allow."""
     if watched is None:
@@ -263,12 +285,26 @@ class Streams:
         routed: Callable[[tuple[str, str]], Iterable[Key]],
         gateway_namespaces: Iterable[str] | None,
         freezes: Freezes,
+        house: House,
     ) -> None:
         def gateway_keys(item: Manifest) -> Iterable[Key]:
             return attached((item["metadata"]["namespace"], item["metadata"]["name"]))
 
         def route_keys(item: Manifest) -> Iterable[Key]:
             return {*owner_keys(item), *routed((item["metadata"]["namespace"], item["metadata"]["name"]))}
+
+        def note_namespace(item: Manifest) -> None:
+            freezes.note(item)
+            house.note_namespace(item)
+
+        def told(spec: Spec, namespace: str | None) -> Callable[[str], Iterable[Key]]:
+            return lambda problem: house.told(f"{spec.kind.plural} {namespace} {spec.fields}", problem)
+
+        def policies(spec: Spec, namespace: str | None) -> Stream:
+            version = _generation
+            return Stream(
+                client, spec, namespace, house.concerned, wake, version, house.note, house.forget, told(spec, namespace)
+            )
 
         where = [None] if namespaces is None else list(namespaces)
         gateways_where = [None] if gateway_namespaces is None else list(gateway_namespaces)
@@ -280,9 +316,19 @@ class Streams:
                 for namespace in gateways_where
             ),
             *(
-                Stream(client, spec, None, freezes.concerned, wake, lambda item: repr(said_of(item)), freezes.note)
+                Stream(
+                    client,
+                    spec,
+                    None,
+                    lambda item: freezes.concerned(item) | house.concerned_by(item),
+                    wake,
+                    lambda item: repr((said_of(item), labels_of(item))),
+                    note_namespace,
+                )
                 for spec in _namespaces(namespaces, freezes.home)
             ),
+            policies(CLUSTER_POLICIES, None),
+            *(policies(POLICIES, namespace) for namespace in where),
         ]
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Conditions: those of other objects as they are read, and our own four of kstatus and `kubectl wait`."""
+"""Conditions: those of other objects as they are read, and our own for kstatus and `kubectl wait`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from seatrial.api.status import Condition
+
+HOUSE_RULES = "HouseRules"
+"""Whether the house rules that concern a resource are known and followed; only said of one that some concern."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ from seatrial.core import (
     voyage,
     waiting,
 )
-from seatrial.core.conditions import Claim, settle
+from seatrial.core import house as house_rules
+from seatrial.core.conditions import HOUSE_RULES, Claim, settle
 from seatrial.core.outcome import ApplyOutcome
 from seatrial.core.passing import Pass
 from seatrial.core.questions import Answers, DryRunQuestion, PreflightQuestion, Questions
@@ -196,6 +197,20 @@ def notice_edits(p: Pass, status: Status) -> Status:
     return status
 
 
+def keep_house_rules(p: Pass, status: Status) -> Status:
+    """Remember the rules in force, tell of a change in mid-trial, and of a policy that is gone."""
+    house, before = p.observed.house, status.house
+    if house.gone:
+        said = next((c.reason for c in status.conditions if c.type == HOUSE_RULES), "")
+        (p.note(house.gone) if said == "PolicyGone" else p.event("PolicyGone", house.gone, "Warning"))
+    if before == list(house.rules):
+        return status
+    if status.rollout is not None:
+        names = house_rules.told(house) or "none"
+        p.event("RulesChanged", f"house rules changed in mid-trial; those in force: {names}")
+    return status.model_copy(update={"house": list(house.rules)})
+
+
 def notice_obstacles(p: Pass, status: Status) -> Status:
     """What a person has to clear before anything new can begin. What serves goes on serving."""
     observed = p.observed
@@ -215,6 +230,10 @@ def notice_obstacles(p: Pass, status: Status) -> Status:
     refused = status.rejected.revision if status.rejected is not None else None
     known = (status.stable, probation.previous(status), refused)
     comes = status.stable is not None and p.wanted not in known
+    if observed.house.conflict:
+        p.stalled(status, "RulesConflict", observed.house.conflict)
+    if comes and status.rollout is None and observed.house.unread:
+        p.stalled(status, "RulesUnread", observed.house.unread)
     if comes and voyage.agreements(p) and not p.installation.image:
         p.stalled(status, "NoImage", NO_IMAGE)
     if comes and (said := mirroring.lacking(p)):
@@ -261,6 +280,7 @@ BEFORE_ANSWERS: tuple[Rule, ...] = (
     know_traffic,
     borrowed.keep,
     notice_edits,
+    keep_house_rules,
     notice_obstacles,
     people.obey,
     borrowed.change_router,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from seatrial.api.spec import ModelDeploymentSpec, ParentRef
-from seatrial.api.status import Status
+from seatrial.api.status import HouseRules, Status
 from seatrial.build.rule import Splice
 
 Manifest = dict[str, Any]
@@ -196,6 +196,20 @@ class GatewayClass:
 
 
 @dataclass(frozen=True, slots=True)
+class House:
+    """House rules as they concern one resource."""
+
+    rules: tuple[HouseRules, ...] = ()
+    """Those in force, to be remembered."""
+    conflict: str = ""
+    """Why the resource and its rules do not go together: a sentence, or empty."""
+    gone: str = ""
+    """A policy that is gone while its rules still hold: a sentence, or empty."""
+    unread: str = ""
+    """Why it is not known which rules hold now: a sentence, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One look at the cluster, on live reads."""
 
@@ -206,7 +220,7 @@ class Observed:
     created: datetime
     deleting: bool
     spec: ModelDeploymentSpec | None
-    """None where the stored spec does not parse; `invalid` says why."""
+    """With the house rules in it. None where the stored spec does not parse; `invalid` says why."""
     raw_spec: Mapping[str, Any]
     """The spec as stored: what hashes are taken over."""
     status: Status
@@ -247,6 +261,8 @@ class Observed:
     """Which other trials a new one waits for: a sentence, or empty."""
     freeze: str = ""
     """What people have frozen, how and why: a sentence, or empty."""
+    house: House = field(default_factory=House)
+    """The house rules in force."""
     gateway_classes: tuple[GatewayClass, ...] = ()
     """Classes of the Gateways we attach to; read only where a trial with a shadow is about to begin, or under way."""
     gateway_problem: str = ""

@@ -14,8 +14,10 @@ from seatrial.api.status import (
 )
 from seatrial.build.names import MODEL_LABEL, REVISION_LABEL
 from seatrial.core import assemble, conditions, drill, probation, routers, sharing, voyage, waiting, windows
+from seatrial.core import house as house_rules
 from seatrial.core.conditions import Claim
 from seatrial.core.passing import Pass
+from seatrial.core.state import House
 from seatrial.core.traffic import highest, percent, weight_of
 
 ROLES = ("stable", "candidate", "previous", "leaving")
@@ -192,7 +194,18 @@ def _claims(p: Pass, status: Status) -> list[Claim]:
             if status.stable
             else "no stable revision",
         ),
+        *_house(p.observed.house),
     ]
+
+
+def _house(house: House) -> list[Claim]:
+    """The house rules, where there are any."""
+    for reason, sentence in (("Conflict", house.conflict), ("Unread", house.unread), ("PolicyGone", house.gone)):
+        if sentence:
+            return [Claim(conditions.HOUSE_RULES, False, reason, sentence)]
+    if not house.rules:
+        return []
+    return [Claim(conditions.HOUSE_RULES, True, "InForce", f"the rules of {house_rules.told(house)} hold")]
 
 
 def overlay_of(p: Pass, status: Status) -> Overlay | None:

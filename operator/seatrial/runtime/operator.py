@@ -87,6 +87,7 @@ class Operator:
             self.index.routed,
             gateways,
             self.index.freezes,
+            self.index.house,
         )
         self._waiting_for = "the list of ModelDeployments"
         self._seen: dict[Key, str] = {}

@@ -11,13 +11,15 @@ from seatrial.core.statistics import clumps
 RELATIVE_FLOOR = 0.0025
 """A relative margin is never less than this share: without it a stable that makes no errors could not be matched."""
 
-_DEFAULT_MARGIN = {
+DEFAULT_MARGIN = {
     CheckPreset.ERRORS: Margin(points=Decimal("0.5"), relative=Decimal(50)),
     CheckPreset.LATENCY: Margin(points=Decimal(2)),
     CheckPreset.FIRST_TOKEN: Margin(points=Decimal(2)),
     CheckPreset.INTER_TOKEN: Margin(points=Decimal(2)),
 }
-_DEFAULT_MAX = {CheckPreset.ERRORS: 0.05}
+"""What a preset allows where a check says nothing of it."""
+DEFAULT_MAX = {CheckPreset.ERRORS: 0.05}
+"""The largest share, as a share of 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def terms_of(check: Check) -> Terms:
     """The margins and ceiling of a check on a share, a preset's defaults filled in."""
     ceiling, margin = None, check.margin or Margin()
     if check.preset is not None:
-        ceiling, margin = _DEFAULT_MAX.get(check.preset), check.margin or _DEFAULT_MARGIN[check.preset]
+        ceiling, margin = DEFAULT_MAX.get(check.preset), check.margin or DEFAULT_MARGIN[check.preset]
     if check.max is not None:
         ceiling = float(check.max.rstrip("%")) / (100.0 if check.max.endswith("%") else 1.0)
     return terms(margin, ceiling, worse_when=check.worse_when or WorseWhen.HIGHER)
