@@ -15,6 +15,7 @@ from seatrial.core import counters
 from seatrial.core.checks import share
 from seatrial.core.checks.base import INGESTION, Arm, Place, Situation, milliseconds
 from seatrial.core.checks.preset import TIMED, Counted, Preset, literal
+from seatrial.core.checks.reading import LOOK_BACK, matching
 from seatrial.core.questions import (
     CounterQuestion,
     Counters,
@@ -101,7 +102,7 @@ def questions(preset: Preset, aim: Aim, now: datetime, window: timedelta) -> tup
     here, arm, loose = _situation(aim, now, window), _arm(aim), _loose(preset, aim)
     end = milliseconds(now)
     exist = tuple(
-        ExistsQuestion(f"exists/{metric}", selector, end - share.LOOK_BACK, end)
+        ExistsQuestion(f"exists/{metric}", selector, end - LOOK_BACK, end)
         for metric, (selector, _) in _metrics(loose, arm, here).items()
     )
     kinds = (CheckPreset.ERRORS, *(kind for kind in KINDS if loose.timed(kind) is not None))
@@ -181,7 +182,7 @@ def _metrics(loose: Preset, arm: Arm, here: Situation) -> dict[str, tuple[str, s
     for reads, counted in named:
         if counted.metric not in out:
             wide = counted if reads != "errors" else Counted(counted.metric)
-            out[counted.metric] = (share.matching(loose, (counted.metric,), wide, arm, here), reads)
+            out[counted.metric] = (matching(loose, (counted.metric,), wide, arm, here), reads)
     return out
 
 

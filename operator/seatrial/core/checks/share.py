@@ -8,35 +8,43 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from seatrial.api.base import format_duration
 from seatrial.api.spec import Check, CheckPreset, MetricSource
 from seatrial.api.status import Arms, CheckStatus, Outcome, Tally
-from seatrial.build.names import child_name
 from seatrial.core import counters, promql
 from seatrial.core.checks import eligible
 from seatrial.core.checks.base import (
     INGESTION,
     Arm,
     Hold,
-    Place,
     Presets,
     Refusal,
     Situation,
     milliseconds,
     nearest,
-    pods_pattern,
     unanswered,
 )
 from seatrial.core.checks.gathering import gathered, kept
 from seatrial.core.checks.judging import judge_share
-from seatrial.core.checks.preset import TIMED, Counted, Preset, literal, quote, shared
+from seatrial.core.checks.preset import TIMED, Counted, Preset, literal, shared
+from seatrial.core.checks.reading import (
+    ALL,
+    LOOK_BACK,
+    answers_of,
+    born,
+    matching,
+    not_scraped,
+    own_metric,
+    question_key,
+    sides,
+    span,
+    unseen_pod,
+)
 from seatrial.core.checks.terms import terms_of
-from seatrial.core.clock import WENT_AHEAD
 from seatrial.core.questions import (
     CounterQuestion,
-    Counters,
     ExistsQuestion,
     Failure,
     Found,
@@ -49,8 +57,6 @@ from seatrial.core.questions import (
 from seatrial.core.statistics import clumps
 from seatrial.core.statistics.clumps import Pace
 
-LOOK_BACK = timedelta(hours=1)
-"""How far back a series may lie that shows that stable has such metrics, and how far its windows are looked at."""
 WINDOW = timedelta(seconds=15)
 """The least length of a window of stable's past."""
 
@@ -126,20 +132,7 @@ def _own(check: Check) -> Preset | str:
     part, whole = promql.named(check.share.of), promql.named(check.share.per)
     if isinstance(part, str) or isinstance(whole, str):
         return part if isinstance(part, str) else str(whole)
-    label = check.share.revision_label
-    where = {"pod": "$pods"} if label is None else {label: "$revision"}
-    return Preset(
-        name="own",
-        title=f"check {check.name}",
-        source=MetricSource.RUNTIME,
-        runtimes=(),
-        selector={"namespace": "$namespace", **where},
-        exists=whole.metric,
-        proof="up" if label is None else whole.metric,
-        requests=(Counted(whole.metric),),
-        part=part,
-        whole=whole,
-    )
+    return replace(own_metric(check.name, whole.metric, check.share.revision_label), part=part, whole=whole)
 
 
 def _opening_key(check: Check, preset: Preset) -> str:
@@ -166,7 +159,7 @@ def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Preset
             start - past if side == "stable" else start,
             end,
         )
-        for side, arm in _sides(situation)
+        for side, arm in sides(situation)
     )
 
 
@@ -183,77 +176,11 @@ def selector_of(
     return matching(preset, (*(one.metric for one in counted), preset.proof), asked, arm, situation)
 
 
-def span(stored: CheckStatus, situation: Situation) -> tuple[datetime, datetime]:
-    """The stretch this look counts, in Prometheus' time: always the last one's end to now, a moment ago.
-
-    A last end that is still to come was noted by a clock that went ahead: it is not waited for.
-    """
-    now = milliseconds(situation.now)
-    start = milliseconds(stored.through or situation.start)
-    if start > now + WENT_AHEAD:
-        start = now
-    end = max(start, now)
-    return start - INGESTION, end - INGESTION
-
-
-def _sides(situation: Situation) -> list[tuple[str, Arm]]:
-    sides = [("candidate", situation.candidate)]
-    if situation.stable is not None and situation.concurrent:
-        sides.append(("stable", situation.stable))
-    return sides
-
-
-def question_key(name: str, side: str) -> str:
-    """The key of the question about one side of a check."""
-    return f"{name}/{side}"
-
-
 def _preset(check: Check, stored: CheckStatus, situation: Situation, presets: Presets) -> Preset | None:
     """The one that was found when the trial began; the first of its source for evidence that is older than that field."""
     readable = [p for p in _eligible(check, situation, presets) if stored.source in (None, p.source)]
     named = [p for p in readable if p.name == stored.preset]
     return next(iter(named or ([] if stored.preset is not None else readable)), None)
-
-
-ALL = Counted("")
-"""Leaves nothing out."""
-
-
-def matching(preset: Preset, names: Sequence[str], asked: Counted, arm: Arm, situation: Situation) -> str:
-    """A selector of several metrics at once. Patterns leave series alone that have no such label: the proof has none."""
-    place = situation.place or Place(situation.name)
-    placeholders = {
-        "$namespace": situation.namespace,
-        "$route": place.route,
-        "$rules": str(place.rule),
-        "$rule": str(place.rule),
-        "$copies": str(place.ahead),
-        "$slot": "0" if arm.slot == "a" else "1",
-        "$service": child_name(situation.name, arm.revision),
-        "$model": situation.model_name or "",
-        "$revision": arm.revision,
-    }
-    metrics = sorted(set(names))
-    matchers = [
-        f"__name__={quote(metrics[0])}"
-        if len(metrics) == 1
-        else f"__name__=~{quote('|'.join(literal(name) for name in metrics))}"
-    ]
-    selector = preset.copies if arm.copied and preset.copies is not None else preset.selector
-    for label, template in selector.items():
-        several = situation.rules > 1 and "$rules" in template
-        value, pattern = template.removeprefix("~"), several or "$pods" in template or template.startswith("~")
-        if several:
-            value = value.replace("$rules", f"[0-{situation.rules - 1}]")
-        for placeholder, text in placeholders.items():
-            value = value.replace(placeholder, literal(text) if pattern else text)
-        value = value.replace("$pods", pods_pattern(situation, arm))
-        matchers.append(f"{label}{'=~' if pattern else '='}{quote(value)}")
-    model = literal(situation.model_name) if situation.model_name else ".*"
-    for label, text in asked.only.items():
-        matchers.append(f"{label}=~{quote('|' + text.replace('$model', model))}")
-    matchers += [f"{label}!~{quote(text)}" for label, text in asked.never.items()]
-    return "{" + ",".join(matchers) + "}"
 
 
 def _spellings(edge: str) -> list[str]:
@@ -298,7 +225,7 @@ def fold(
         said = f"{preset.title} does not count copies of requests: in a shadow, use from: Runtime"
         return unanswered(stored, situation, Outcome.NO_DATA, said)
     start, end = (at.timestamp() for at in span(stored, situation))
-    read = answers_of(check.name, _sides(situation), stored, situation, answers)
+    read = answers_of(check.name, sides(situation), stored, situation, answers)
     if isinstance(read, CheckStatus):
         return read
     if stored.trial is None and situation.candidate.copied and situation.confirmed_at is None:
@@ -310,7 +237,7 @@ def fold(
         together = counters.scrapes([one for _, _, answer in read for one in answer.series])
         seen = dict.fromkeys(seen, together)
     for side, arm, _ in read:
-        if (problem := _not_scraped(seen[side], side, arm, preset, end)) is not None:
+        if (problem := not_scraped(seen[side], side, arm, preset, end)) is not None:
             return unanswered(stored, situation, Outcome.NO_DATA, problem)
     edge, timed = stored.slower_than, preset.timed(check.preset)
     if timed is not None and edge is None:
@@ -339,63 +266,11 @@ def fold(
         if isinstance(tally, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, tally.message)
         tallies[sample.side] = tally
-    caveat = _unseen_pod(samples[0], end) if preset.source is MetricSource.RUNTIME else ""
+    caveat = unseen_pod(samples[0].seen, samples[0].arm, end) if preset.source is MetricSource.RUNTIME else ""
     new = Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally()))
     counted = gathered(stored, situation, new, terms_of(check))
     update = {"slower_than": edge, "unit": timed.unit if timed is not None else None}
     return counted.model_copy(update={**update, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
-
-
-def answers_of(
-    name: str,
-    sides: Sequence[tuple[str, Arm]],
-    stored: CheckStatus,
-    situation: Situation,
-    answers: Mapping[str, MetricAnswer],
-) -> list[tuple[str, Arm, Counters]] | CheckStatus:
-    """The counters of every side of a check, whole; or its status where one of them cannot be counted."""
-    read: list[tuple[str, Arm, Counters]] = []
-    for side, arm in sides:
-        match answers.get(question_key(name, side), Failure("Prometheus was not asked")):
-            case Counters(warnings=warnings) if warnings:
-                return unanswered(
-                    stored,
-                    situation,
-                    Outcome.ERROR,
-                    f"a partial answer for {side} is not counted: {'; '.join(warnings)}",
-                )
-            case Counters() as answer:
-                read.append((side, arm, answer))
-            case NoData(message):
-                return unanswered(stored, situation, Outcome.NO_DATA, message)
-            case Failure(message):
-                return unanswered(stored, situation, Outcome.ERROR, message)
-            case _:
-                return unanswered(stored, situation, Outcome.ERROR, "Prometheus gave an answer to another question")
-    return read
-
-
-def _not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, end: float) -> str | None:
-    """Why this arm's numbers cannot be trusted to be of now."""
-    if not seen.times:
-        return f"Prometheus has no samples of {side} {arm.revision} ({preset.title}) yet"
-    if any(seen.fresh(target, end) for target in seen.times):
-        return None
-    last = max((times for target in seen.times if (times := seen.last(target, end)) is not None), default=None)
-    if last is None:
-        return f"Prometheus has no samples of {side} {arm.revision} ({preset.title}) yet"
-    return (
-        f"{side} {arm.revision} was last scraped {end - last:.0f} s ago ({preset.title}): nothing newer can be judged"
-    )
-
-
-def _unseen_pod(sample: Sample, end: float) -> str:
-    """A sentence about a pod that exists, was scraped, and is not any more; empty where there is none."""
-    for target, pod in sorted(sample.seen.pods.items()):
-        last = sample.seen.last(target, end)
-        if pod in sample.arm.pods and last is not None and not sample.seen.fresh(target, end):
-            return f"pod {pod} was last scraped {end - last:.0f} s ago: nothing passes on the other pods alone"
-    return ""
 
 
 def sample_of(
@@ -427,8 +302,8 @@ def _le(one: Series) -> float:
 
 
 def _countable_from(sample: Sample, start: float, end: float, since: float) -> float:
-    both, born = (*sample.all, *sample.bad), _born(sample.arm)
-    return counters.countable_from(both, start, end, sample.seen, born, since=since, own=sample.own_labels)
+    both, pods = (*sample.all, *sample.bad), born(sample.arm)
+    return counters.countable_from(both, start, end, sample.seen, pods, since=since, own=sample.own_labels)
 
 
 def _own_from(sample: Sample, start: float, end: float, situation: Situation) -> float | None:
@@ -459,9 +334,9 @@ def _own_from(sample: Sample, start: float, end: float, situation: Situation) ->
 
 def tally_of(check: Check, sample: Sample, start: float, end: float, since: float) -> Tally | NoData:
     """What an arm counted between two instants."""
-    born, own = _born(sample.arm), sample.own_labels
-    total = counters.count(sample.all, start, end, sample.seen, born, since=since, own=own)
-    part = counters.count(sample.bad, start, end, sample.seen, born, since=since, own=own)
+    pods, own = born(sample.arm), sample.own_labels
+    total = counters.count(sample.all, start, end, sample.seen, pods, since=since, own=own)
+    part = counters.count(sample.bad, start, end, sample.seen, pods, since=since, own=own)
     if isinstance(total, NoData):
         return total
     if isinstance(part, NoData):
@@ -480,10 +355,6 @@ def _past(check: Check, stable: Sample, end: float, situation: Situation) -> Pac
         if isinstance(tally, Tally):
             pace = clumps.observed(pace, tally.events, tally.total)
     return pace
-
-
-def _born(arm: Arm) -> dict[str, float]:
-    return {pod: created.timestamp() for pod, created in arm.pods.items()}
 
 
 def edge_of(check: Check, preset: Preset, timed: Counted, series: Sequence[Series]) -> str | NoData:
