@@ -7,7 +7,7 @@ Everything is a function of this file and the library, so the same inputs give t
 It writes what the image holds (`models/v1` …) and what a training pipeline hands over with a
 model: `rows.csv` and, for each version, `v1.csv` … with its own predictions for these rows.
 `requests.jsonl` is the demo's traffic, with answers on which all pipelines agree. The data is complete, and so are the
-recorded rows; but a third of the live ones come from a laboratory that does not measure a biopsy's worst cells. -1
+recorded rows; but every other live one comes from a laboratory that does not measure a biopsy's worst cells. -1
 stands for what was not measured, and the pipelines put the median there.
 
 | Version | What it is |
@@ -60,7 +60,7 @@ LEFT = 0.4
 MISSING = -1.0
 """What was not measured."""
 UNMEASURED = ("worst radius", "worst texture", "worst perimeter", "worst area")
-"""What every third live row lacks."""
+"""What every other live row lacks."""
 SCALED_TWICE = "worst texture"
 """Scaling it twice calls every twelfth biopsy of the test set benign that the model calls malignant."""
 RECORDED = 40
@@ -74,6 +74,8 @@ def train(folder: Path) -> None:
     fit_x, test_x, fit_y, _ = train_test_split(
         data.data, data.target, test_size=0.3, random_state=0, stratify=data.target
     )
+    live_x = test_x.copy()
+    live_x[np.ix_(range(1, len(live_x), 2), [names.index(name) for name in UNMEASURED])] = MISSING
     pipelines: dict[str, Pipeline] = {}
     for version, strength in REGULARISATION.items():
         pipeline = make_pipeline(
@@ -87,7 +89,7 @@ def train(folder: Path) -> None:
             pipeline[-1].intercept_ /= COOLED
             settled = {name: _cooled(threshold) for name, threshold in settled.items()}
         if version == "tail":
-            settled["smoothing"] = _smoothing(pipeline.predict_proba(data.data)[:, 0])
+            settled["smoothing"] = _smoothing(pipeline.predict_proba(live_x)[:, 0])
         pipelines[version] = pipeline
         _write_model(folder / "models" / version, version, pipeline, names, settled)
 
@@ -96,8 +98,6 @@ def train(folder: Path) -> None:
     for version, pipeline in pipelines.items():
         _write_csv(folder / f"{version}.csv", ["predict"], [[int(value)] for value in pipeline.predict(recorded)])
 
-    live_x = test_x.copy()
-    live_x[np.ix_(range(2, len(live_x), 3), [names.index(name) for name in UNMEASURED])] = MISSING
     answers = np.stack([pipeline.predict(live_x) for pipeline in pipelines.values()])
     agreed = (answers == answers[0]).all(axis=0)
     with open(folder / "requests.jsonl", "w", encoding="utf-8") as file:

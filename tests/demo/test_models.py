@@ -111,9 +111,9 @@ def test_a_recorded_row_tells_v3(trained: Path, serving: dict[str, Any]) -> None
 def test_v5_is_wrong_only_where_something_was_not_measured(serving: dict[str, Any], live: Any) -> None:
     wrong = answers(serving["v5"], live[0]) != live[1]
     gaps = (live[0] == -1).any(axis=1)
-    assert 0.3 < gaps.mean() < 0.36
+    assert 0.45 < gaps.mean() < 0.55
     assert not wrong[~gaps].any()
-    assert wrong.mean() > 0.1, "one in ten"
+    assert 0.14 < wrong.mean() < 0.16, "one in seven"
     assert (live[1][wrong] == 0).all(), "and always by calling a malignant one harmless"
 
 
