@@ -1,0 +1,62 @@
+"""What a model says, watched by its scores and decisions: real MLServers, a histogram, a counter, and live rows."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from dev.traffic import Request
+from tests.cluster.api import Object
+from tests.cluster.model import ERRORS, Model, lost_nothing, staged
+from tests.cluster.recorded import preflight, recording
+
+V2, V5, TAIL, RECALIBRATED = (f"localhost/demo-model:{tag}" for tag in ("v2", "v5", "tail", "recalibrated"))
+SHADOW = {"shadow": {"percent": 100, "minDuration": "10s"}}
+CANARY = {"canary": {"steps": [{"weight": 50, "minDuration": "5s"}]}}
+
+
+def decided(name: str, decision: str, relative: str) -> Object:
+    """A check on the share of one decision; like all of its kind it pauses."""
+    share = {"of": f'model_decisions_total{{decision="{decision}"}}', "per": "model_decisions_total"}
+    return {"name": name, "share": share, "margin": {"relative": relative}, "worseWhen": "Either", "onFail": "Pause"}
+
+
+CLEARED = decided("cleared", "clear", "10%")
+URGENT = decided("urgent", "urgent", "20%")
+
+
+def failed(status: Object, *names: str) -> bool:
+    """Whether all these checks failed."""
+    outcomes = {check["name"]: check.get("outcome") for check in status.get("checks", [])}
+    return all(outcomes.get(name) == "Fail" for name in names)
+
+
+def paused(status: Object) -> bool:
+    return bool(status.get("rollout", {}).get("overlay", {}).get("kind") == "Paused")
+
+
+@pytest.mark.together
+def test_skew_that_no_recorded_row_shows_is_stopped_in_the_shadow(screening: Model, rows: list[Request]) -> None:
+    """200 OK, quick, right on every recorded row, and wrong on one live row in seven. Nobody gets one of its answers."""
+
+    def wanted(image: str, version: str) -> Object:
+        spec = staged(screening, SHADOW, CANARY, image=image, replicas=1, version=version, checks=(ERRORS, CLEARED))
+        return {**spec, **preflight(version)}
+
+    recording(screening, "2")
+    recording(screening, "5")
+    screening.apply(wanted(V2, "2"))
+    first = screening.stable()
+    with screening.traffic(rows) as traffic:
+        screening.apply(wanted(V5, "5"))
+        screening.until("the shadow", lambda s: s.get("phase") == "Shadow" and s["rollout"].get("confirmedAt"), 60)
+        began = time.monotonic()
+        status = screening.until("the decisions differ", lambda s: failed(s, "cleared"), 90)
+        screening.notes.append(f"the skew was found after {time.monotonic() - began:.0f} s of copies")
+        assert status["phase"] == "Shadow"
+        screening.until("it waits for a person", paused)
+        screening.ask("abort", "calls malignant rows harmless")
+        screening.sent_back()
+    assert set(traffic.report.revisions) == {first}, "nobody was answered by the candidate"
+    lost_nothing(traffic.report)
