@@ -60,3 +60,28 @@ def test_skew_that_no_recorded_row_shows_is_stopped_in_the_shadow(screening: Mod
         screening.sent_back()
     assert set(traffic.report.revisions) == {first}, "nobody was answered by the candidate"
     lost_nothing(traffic.report)
+
+
+@pytest.mark.together
+def test_a_class_that_falls_in_the_tail_waits_for_a_person(screening: Model, rows: list[Request]) -> None:
+    """Every answer is right and the mean score is the same; but six of ten urgent cases are not called urgent any more."""
+
+    def wanted(image: str, version: str) -> Object:
+        return screening.spec(image, replicas=1, version=version, steps=[(50, "5s")], checks=(ERRORS, CLEARED, URGENT))
+
+    screening.apply(wanted(V2, "2"))
+    first = screening.stable()
+    with screening.traffic(rows) as traffic:
+        screening.apply(wanted(TAIL, "tail"))
+        second = screening.on_step(50, 60)
+        began = time.monotonic()
+        status = screening.until("fewer urgent ones", lambda s: failed(s, "urgent"), 90)
+        screening.notes.append(
+            f"the fall in the tail was found after {time.monotonic() - began:.0f} s at half the traffic"
+        )
+        assert not failed(status, "cleared"), "where the rest of the decisions are the same"
+        screening.until("it waits for a person", paused)
+        screening.ask("abort", "who finds the urgent ones now?")
+        screening.sent_back()
+    assert set(traffic.report.revisions) == {first, second}
+    lost_nothing(traffic.report)
