@@ -370,6 +370,12 @@ effect("spec.analysis.checks[].max", at(f"{CHECK}.max", "0.5"), trial(seconds=60
 for name, other in (("of", "other_total"), ("per", "other_total"), ("revisionLabel", "revision")):
     effect(f"spec.analysis.checks[].share.{name}", at(f"{CHECK}.share.{name}", other), trial(seconds=60)(selectors))
 effect("spec.analysis.checks[].worseWhen", at(f"{CHECK}.worseWhen", "Lower"), trial(Behaviour(blocks=0.1))(phase))
+DRIFT = f"{CHECK}.drift"
+for name, other in (("histogram", "other_score"), ("classes", "other_total"), ("revisionLabel", "revision")):
+    effect(f"spec.analysis.checks[].drift.{name}", at(f"{DRIFT}.{name}", other), trial(seconds=60)(selectors))
+effect("spec.analysis.checks[].drift.by", at(f"{DRIFT}.by", "pod"), trial(Behaviour(blocks=0.6))(verdicts))
+effect("spec.analysis.checks[].drift.statistic", at(f"{DRIFT}.statistic", "JS"), trial(Behaviour(blocks=0.6))(verdicts))
+effect("spec.analysis.checks[].drift.max", at(f"{DRIFT}.max", "9"), trial(Behaviour(scores=2.0))(phase_and_pause))
 for name, value in (("output", "predict"), ("mode", "Class"), ("tolerance", "0.5"), ("topK", 3)):
     effect(
         f"spec.analysis.checks[].agreement.{name}", at(f"{CHECK}.agreement.{name}", value), trial(seconds=20)(comparer)
@@ -383,6 +389,7 @@ effect(
 )
 
 CRITICAL = {"preset": "Errors"}
+_SCORES, _CLASSES = {"histogram": "model_score"}, {"classes": "decisions_total", "by": "decision"}
 STARTS: dict[str, Spec] = {
     "spec.runtime": base_spec(port=8080),
     "spec.template.spec.containers[].ports[].name": base_spec(port=8080),
@@ -402,6 +409,12 @@ STARTS: dict[str, Spec] = {
     "spec.analysis.checks[].share.of": with_check(**SHARE),
     "spec.analysis.checks[].share.per": with_check(**SHARE),
     "spec.analysis.checks[].share.revisionLabel": with_check(**SHARE),
+    "spec.analysis.checks[].drift.histogram": with_check(drift=_SCORES),
+    "spec.analysis.checks[].drift.classes": with_check(drift=_CLASSES),
+    "spec.analysis.checks[].drift.by": with_check(drift=_CLASSES),
+    "spec.analysis.checks[].drift.statistic": with_check(drift=_CLASSES),
+    "spec.analysis.checks[].drift.max": with_check(drift=_SCORES),
+    "spec.analysis.checks[].drift.revisionLabel": with_check(drift=_SCORES),
     "spec.analysis.checks[].worseWhen": with_check(**SHARE),
     "spec.analysis.checks[].query": with_check(**QUERY),
     "spec.analysis.checks[].min": with_check(query=QUERY["query"], min="0"),

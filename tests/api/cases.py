@@ -499,13 +499,13 @@ BREAKING = [
         "one-kind-of-check",
         with_check(preset="Errors", query=QUERY, max="1%"),
         CHECK,
-        "check c says none or several of preset, share, query and agreement: name exactly one",
+        "check c says none or several of preset, share, query, agreement and drift: name exactly one",
     ),
     Case(
         "one-kind-of-check",
         with_check(max="1"),
         CHECK,
-        "check c says none or several of preset, share, query and agreement: name exactly one",
+        "check c says none or several of preset, share, query, agreement and drift: name exactly one",
     ),
     Case(
         "share-needs-something-to-hold-it-against",
@@ -520,6 +520,48 @@ BREAKING = [
         CHECK,
         "check c is a share of your own: give it a margin to stable, a max, or both; from and min say nothing of it, remove "
         "them",
+    ),
+    Case(
+        "drift-has-its-own-max",
+        with_check(drift={"histogram": "model_score"}, margin={"points": "1"}),
+        CHECK,
+        "check c is about drift, of which from, margin, min and max beside it say nothing: use drift.max",
+    ),
+    Case(
+        "drift-has-its-own-max",
+        with_check(drift={"histogram": "model_score"}, min="0.1"),
+        CHECK,
+        "check c is about drift, of which from, margin, min and max beside it say nothing: use drift.max",
+    ),
+    Case(
+        "drift-of-one-thing",
+        with_check(drift={"histogram": "model_score", "by": "class"}),
+        f"{CHECK}.drift",
+        "drift is that of a histogram, or of classes by a label: set histogram alone, or classes and by",
+    ),
+    Case(
+        "drift-of-one-thing",
+        with_check(drift={"statistic": "PSI"}),
+        f"{CHECK}.drift",
+        "drift is that of a histogram, or of classes by a label: set histogram alone, or classes and by",
+    ),
+    Case(
+        "drift-in-order",
+        with_check(drift={"classes": "decisions_total", "by": "decision", "statistic": "KS"}),
+        f"{CHECK}.drift.statistic",
+        "classes have no order, which KS needs: use PSI or JS",
+    ),
+    Case(
+        "drift-max-of-statistic",
+        with_check(drift={"histogram": "model_score", "statistic": "JS", "max": "0.9"}),
+        f"{CHECK}.drift.max",
+        "drift.max is 0.9: JS cannot be held to that; set it above 0, for JS below 0.83 and for KS below 1",
+    ),
+    Case(
+        "drift-max-of-statistic",
+        with_check(drift={"histogram": "model_score", "max": "0"}),
+        f"{CHECK}.drift.max",
+        "drift.max is 0: PSI cannot be held to that; set it above 0, for JS below 0.83 and for KS below 1",
     ),
     Case(
         "worse-when-of-share",
@@ -708,6 +750,10 @@ VALID = {
     ),
     "a whole probation": with_stages(
         ONE_STEP, probation={"duration": "0s", "keep": "Full", "holdback": 50, "onNewRevision": "Wait"}
+    ),
+    "drift of scores": with_check(drift={"histogram": 'model_score{model="a"}', "statistic": "KS", "max": "0.9"}),
+    "drift of classes": with_check(
+        drift={"classes": "decisions_total", "by": "decision", "statistic": "JS", "revisionLabel": "rev"}
     ),
     "answers compared": comparing(
         {"agreement": {"mode": "TopK", "topK": 3, "output": "a"}, "margin": {"points": "2"}, "onFail": "Pause"},

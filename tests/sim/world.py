@@ -8,6 +8,7 @@ clients send requests at a constant rate and count what they lose.
 from __future__ import annotations
 
 import copy
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import zip_longest
+from statistics import NormalDist
 from typing import Any
 
 from seatrial.api.status import PARTS, Status, Written
@@ -67,6 +69,8 @@ TEAM = "web"
 """The team's own route, where there is one; the model lives behind its second rule."""
 LEGACY = "legacy"
 """What the team's rule led to before."""
+SCORES = (0.01, 0.02, *(number / 20 for number in range(1, 20)), 0.98, 0.99)
+"""Edges of the histogram of scores."""
 EDGES_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000)
 GONE = timedelta(seconds=8)
 """How long a leaving pod goes on answering: its preStop sleep."""
@@ -118,6 +122,8 @@ class Behaviour:
     """Share of answers that are not stable's."""
     blocks: float = 0.2
     """Share of answers that decide to block."""
+    scores: float = 0.0
+    """How much higher its scores are than usual, in log-odds."""
     errors_from: int = 0
     """Requests served before the errors begin."""
     crash_after: float | None = None
@@ -786,6 +792,8 @@ class World:
             own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
             self.counters[tuple(sorted(own.items()))] = 1
         self._decisions()
+        if any("drift" in check for check in self.resource["spec"].get("analysis", {}).get("checks", ())):
+            self._scores()
         for cluster, (count, errors, slow) in self._tallies.items():
             self._add(cluster, count, errors=errors, slow=slow)
         self._tallies.clear()
@@ -800,6 +808,17 @@ class World:
                 self.counters[tuple(sorted({**own, "__name__": "decisions_total"}.items()))] = value
             up = {"__name__": "up", "namespace": NAMESPACE, "pod": pod.name}
             self.counters[tuple(sorted(up.items()))] = 1
+
+    def _scores(self) -> None:
+        """The models' scores as a histogram, of copies too; the first pod of a revision counts for all."""
+        first = {pod.revision: pod for pod in reversed(self.pods)}
+        for name, pod in first.items():
+            made, own = self.served[name] + self.copied[name], {"namespace": NAMESPACE, "pod": pod.name}
+            usual = NormalDist(self.behaviour(pod.image).scores - 2.0, 1.5)
+            for edge in (*SCORES, math.inf):
+                share = 1.0 if math.isinf(edge) else usual.cdf(math.log(edge / (1.0 - edge)))
+                labels = {**own, "__name__": "model_score_bucket", "le": "+Inf" if math.isinf(edge) else f"{edge:g}"}
+                self.counters[tuple(sorted(labels.items()))] = int(made * share)
 
     def _proof(self, cluster: str) -> None:
         """What a scraped proxy shows of a cluster before any request."""

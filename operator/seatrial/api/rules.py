@@ -206,7 +206,7 @@ def _one_pod_fits(spec: Mapping[str, Any]) -> bool:
     return spec["replicas"] == 0 or all(2 * step["weight"] * (spec["replicas"] + 1) >= 100 for step in steps)
 
 
-CHECKS = ("preset", "share", "query", "agreement")
+CHECKS = ("preset", "share", "query", "agreement", "drift")
 ROUTERS = ("gatewayAPI", "routeRef", "replicaRatio")
 STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
@@ -811,9 +811,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="one-kind-of-check",
         at="spec.analysis.checks[]",
-        cel="[has(self.preset), has(self.share), has(self.query), has(self.agreement)].exists_one(x, x)",
+        cel="[has(self.preset), has(self.share), has(self.query), has(self.agreement), has(self.drift)].exists_one(x, x)",
         holds=lambda self: sum(kind in self for kind in CHECKS) == 1,
-        message="check {check} says none or several of preset, share, query and agreement: name exactly one",
+        message="check {check} says none or several of preset, share, query, agreement and drift: name exactly one",
         values={"check": _CHECK},
     ),
     Rule(
@@ -901,6 +901,49 @@ RULES: tuple[Rule, ...] = (
             "a check compares answers (agreement), and only in a shadow both models answer the same request: put a "
             "shadow first, or remove the check"
         ),
+    ),
+    Rule(
+        name="drift-has-its-own-max",
+        at="spec.analysis.checks[]",
+        cel="!has(self.drift) || !(has(self.from) || has(self.margin) || has(self.min) || has(self.max))",
+        holds=lambda self: "drift" not in self or not ({"from", "margin", "min", "max"} & self.keys()),
+        message="check {check} is about drift, of which from, margin, min and max beside it say nothing: use drift.max",
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="drift-of-one-thing",
+        at="spec.analysis.checks[].drift",
+        cel="has(self.histogram) != has(self.classes) && has(self.classes) == has(self.by)",
+        holds=lambda self: ("histogram" in self) != ("classes" in self) and ("classes" in self) == ("by" in self),
+        message="drift is that of a histogram, or of classes by a label: set histogram alone, or classes and by",
+    ),
+    Rule(
+        name="drift-in-order",
+        at="spec.analysis.checks[].drift",
+        blame=".statistic",
+        cel="!has(self.classes) || self.statistic != 'KS'",
+        holds=lambda self: "classes" not in self or self["statistic"] != "KS",
+        message="classes have no order, which KS needs: use PSI or JS",
+    ),
+    Rule(
+        name="drift-max-of-statistic",
+        at="spec.analysis.checks[].drift",
+        blame=".max",
+        cel=(
+            "!has(self.max) || (double(self.max) > 0.0 && (self.statistic == 'PSI' || double(self.max) < "
+            "(self.statistic == 'JS' ? 0.83 : 1.0)))"
+        ),
+        holds=lambda self: (
+            "max" not in self
+            or (
+                float(self["max"]) > 0
+                and (self["statistic"] == "PSI" or float(self["max"]) < (0.83 if self["statistic"] == "JS" else 1.0))
+            )
+        ),
+        message=(
+            "drift.max is {max}: {statistic} cannot be held to that; set it above 0, for JS below 0.83 and for KS below 1"
+        ),
+        values={"max": _quoted("max"), "statistic": _quoted("statistic")},
     ),
     Rule(
         name="query-needs-bound",

@@ -467,6 +467,7 @@ class WorseWhen(StrEnum):
 
 
 Selector = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 
 class Share(Model):
@@ -476,9 +477,36 @@ class Share(Model):
     """The events, as a PromQL selector of a counter: `model_decisions_total{decision="block"}`."""
     per: Selector
     """What they are a share of: `model_decisions_total`."""
-    revision_label: (
-        Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] | None
-    ) = None
+    revision_label: Label | None = None
+    """The label in which another service keeps the answer's header `x-model-revision`; left out, the model's own pods are
+    read."""
+
+
+class DriftStatistic(StrEnum):
+    """How the distance of two distributions is measured."""
+
+    PSI = "PSI"
+    """Population stability index: the sum over bins of (p - q) ln(p / q)."""
+    JS = "JS"
+    """Jensen-Shannon distance with natural logarithms, from 0 to 0.83."""
+    KS = "KS"
+    """Kolmogorov-Smirnov: the largest difference of the two cumulative shares, at the edges of bins."""
+
+
+class Drift(Model):
+    """How far the candidate's predictions are from stable's over the same time: exactly one of `histogram` and `classes`."""
+
+    histogram: Selector | None = None
+    """Scores, as a PromQL selector of a histogram without its `_bucket`: `model_score`. Classic buckets or native ones."""
+    classes: Selector | None = None
+    """Predictions by class, as a PromQL selector of a counter: `model_decisions_total`."""
+    by: Label | None = None
+    """The label of `classes` that names the class."""
+    statistic: DriftStatistic = DriftStatistic.PSI
+    """`PSI`, `JS` or `KS`; classes have no order, which KS needs."""
+    max: Number | None = None
+    """The largest acceptable distance. Left out: PSI 0.25, JS 0.17, KS 0.2, which is what half a standard deviation makes."""
+    revision_label: Label | None = None
     """The label in which another service keeps the answer's header `x-model-revision`; left out, the model's own pods are
     read."""
 
@@ -513,6 +541,8 @@ class Check(Model):
     """Shadow: the candidate's answers beside stable's, and stable's beside its own. Margin: 1 point where left out."""
     share: Share | None = None
     """A share of your own, candidate against stable: decisions, refused inputs, orders."""
+    drift: Drift | None = None
+    """How far the candidate's predictions are from stable's: scores of a histogram, or classes."""
     worse_when: WorseWhen | None = None
     """Share: which change counts against the candidate; `Higher` where left out."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
@@ -521,8 +551,14 @@ class Check(Model):
     """Query: the smallest acceptable value."""
     max: CheckBound | None = None
     """Query: the largest acceptable value. Preset: the largest acceptable share, such as `5%`."""
-    on_fail: OnFail = OnFail.ROLLBACK
-    """What a failure does: go back, or stop and wait for a person."""
+    on_fail: OnFail | None = None
+    """What a failure does: go back (`Rollback`), or stop and wait for a person (`Pause`). Left out: `Pause` for drift, since
+    a retrained model is meant to differ, else `Rollback`."""
+
+    @property
+    def failing(self) -> OnFail:
+        """What a failure does, the default filled in."""
+        return self.on_fail or (OnFail.ROLLBACK if self.drift is None else OnFail.PAUSE)
 
 
 def default_checks() -> list[Check]:

@@ -222,6 +222,10 @@ class Arms(Model):
     """The revision on trial."""
 
 
+MOST_BINS = 24
+"""Bins of a drift check at the most."""
+BinCounts = Annotated[list[Annotated[int, Field(ge=0, le=10**15)]], Field(max_length=MOST_BINS)]
+"""Predictions by bin."""
 Nats = Annotated[list[Annotated[int, Field(ge=-(10**9), le=10**9)]], Field(max_length=8)]
 """Logarithms of evidence by alternative, in thousandths of a nat."""
 Thousandths = Annotated[int, Field(ge=0)]
@@ -270,6 +274,27 @@ class EvidenceStatus(Model):
     """That the candidate itself stays within what the check allows, on all requests of the trial."""
 
 
+class DriftStatus(Model):
+    """Predictions of both arms by bin; the bins are frozen at the trial's start from stable's hour before."""
+
+    marks: Annotated[list[Annotated[str, StringConstraints(max_length=128)]], Field(max_length=MOST_BINS - 1)] = []
+    """Upper edges of the bins as the metric spells them, the last bin has none; or the classes, the last bin is any other."""
+    blind: Sentence = ""
+    """What these bins cannot show, and what to do; empty where they show enough."""
+    inflation: Annotated[int, Field(ge=0, le=10**9)] = 1000
+    """Variance of counts, as thousandths of that of independent predictions."""
+    candidate: BinCounts = []
+    """The candidate's predictions by bin since the present weight was confirmed."""
+    stable: BinCounts = []
+    """Stable's in the same time."""
+    looks: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Verdicts taken in this trial: each spends less of the promise than the one before."""
+    next: Annotated[int, Field(ge=0, le=10**15)] = 0
+    """Effective sample size from which on the next one is taken."""
+    outcome: Outcome = Outcome.INCONCLUSIVE
+    """The latest of them; it stands until the next one."""
+
+
 class CheckStatus(Model):
     """A check's evidence and its latest verdict."""
 
@@ -292,7 +317,7 @@ class CheckStatus(Model):
     query: Annotated[str, StringConstraints(max_length=8192)] | None = None
     """The query that was sent, for a query check."""
     value: Number | None = None
-    """The value of a query check."""
+    """The value of a query check, or the distance that a drift check has measured."""
     step: Arms | None = None
     """Counts since the present weight was confirmed."""
     trial: Arms | None = None
@@ -307,6 +332,8 @@ class CheckStatus(Model):
     """Stable's windows, from the hour before the trial on."""
     evidence: Annotated[list[EvidenceStatus], Field(max_length=2)] = []
     """What the counts say so far, for each direction that counts against the candidate."""
+    drift: DriftStatus | None = None
+    """Predictions by bin, for a drift check; unset until stable has made enough to choose the bins from."""
     forecast: Sentence = ""
     """Why this plan will be slow to decide at stable's rate, or cannot; empty where it will not."""
 

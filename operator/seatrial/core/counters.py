@@ -27,6 +27,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+from typing import Protocol, TypeVar
 
 from seatrial.core.questions import NoData, Series
 
@@ -40,6 +41,17 @@ _COPIES = frozenset({"job", "endpoint", "service", "prometheus", "prometheus_rep
 
 Target = tuple[tuple[str, str], ...]
 """What tells one scraped endpoint from another: its job and instance, or its namespace and pod."""
+
+
+class Labelled(Protocol):
+    """Whatever has the labels of a series."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """By name."""
+
+
+S = TypeVar("S", bound=Labelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +136,23 @@ def count(
     scraped before it ended has not been counted yet, so all it has counted is new.
     """
     total = 0.0
-    young = _young(born, start, since)
+    young = born_since(born, start, since)
     for one in without_copies(series):
         risen = _rise(one, start, end, seen, young)
         if risen is None:
-            who = seen.pods.get(target_of(one.labels)) or one.labels.get("instance", "a target")
-            first = next(t for t, _ in one.samples if t > start)
-            return NoData(
-                f"{who} was first scraped {first - start:.0f} s after the count began, and what it had answered "
-                "before is not known"
-            )
+            return unknown_past(one, start, seen)
         total += risen
     return round(total)
+
+
+def unknown_past(one: Series, start: float, seen: Scrapes) -> NoData:
+    """Why a counter cannot be counted from an instant on."""
+    who = seen.pods.get(target_of(one.labels)) or one.labels.get("instance", "a target")
+    first = next(t for t, _ in one.samples if t > start)
+    return NoData(
+        f"{who} was first scraped {first - start:.0f} s after the count began, and what it had answered "
+        "before is not known"
+    )
 
 
 def countable_from(
@@ -149,14 +166,15 @@ def countable_from(
 ) -> float:
     """The first instant from which `count` can answer: `start`, or when the last unknown target was first scraped."""
     out = start
-    young = _young(born, start, since)
+    young = born_since(born, start, since)
     for one in without_copies(series):
         if _rise(one, start, end, seen, young) is None:
             out = max(out, next(t for t, _ in one.samples if t > start))
     return out
 
 
-def _young(born: Mapping[str, float], start: float, since: float | None) -> frozenset[str]:
+def born_since(born: Mapping[str, float], start: float, since: float | None) -> frozenset[str]:
+    """The pods that were born after a chain of looks began, so that all they have counted is new."""
     began = start if since is None else min(start, since)
     return frozenset(pod for pod, at in born.items() if at > began)
 
@@ -183,13 +201,13 @@ def _rise(one: Series, start: float, end: float, seen: Scrapes, young: AbstractS
     return risen
 
 
-def without_copies(series: Sequence[Series]) -> list[Series]:
+def without_copies(series: Sequence[S]) -> list[S]:
     """Leave out second copies of the same counter: the same pod scraped by two jobs, or by two Prometheus.
 
     Only series that name their pod can be told to be copies; the first one in the order of labels stays.
     """
-    chosen: dict[frozenset[tuple[str, str]], tuple[list[tuple[str, str]], Series]] = {}
-    out = []
+    chosen: dict[frozenset[tuple[str, str]], tuple[list[tuple[str, str]], S]] = {}
+    out: list[S] = []
     for one in series:
         if "pod" not in one.labels:
             out.append(one)

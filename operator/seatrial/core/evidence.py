@@ -38,7 +38,7 @@ def wanted_checks(p: Pass, rollout: Rollout | None) -> list[Check]:
 
 def definition(check: Check) -> str:
     """Identity of a check's definition: evidence gathered under another one does not count."""
-    return digest(check.wire(), 12)
+    return digest({**check.wire(), "onFail": check.failing}, 12)
 
 
 def kept(p: Pass, status: Status) -> dict[str, CheckStatus]:
@@ -160,6 +160,7 @@ def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
             p.holding = f"check {check.name}: {opened.message}"
             p.wake(min(RETRY_OPENING, p.spec.analysis.interval))
             return None
+        _tell_what_is_not_seen(p, opened)
         out.append(opened.model_copy(update={"definition": definition(check), "through": p.now}))
     return status.model_copy(update={"checks": out})
 
@@ -224,6 +225,8 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
     folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
     if stored.pace is None and folded.pace is not None and status.rollout.drill is None:
         folded = _forecast(p, check, folded)
+    if stored.drift is None:
+        _tell_what_is_not_seen(p, folded)
     return checks.judge(check, folded, seen)
 
 
@@ -236,8 +239,14 @@ def _forecast(p: Pass, check: Check, learned: CheckStatus) -> CheckStatus:
     return learned.model_copy(update={"forecast": sentence})
 
 
+def _tell_what_is_not_seen(p: Pass, check: CheckStatus) -> None:
+    """Say once, when the bins of a drift check are chosen, what they cannot show."""
+    if check.drift is not None and check.drift.blind:
+        p.event("NotSeen", f"check {check.name} {check.drift.blind}")
+
+
 def _act(p: Pass, status: Status) -> Status:
-    rules = {check.name: check.on_fail for check in wanted_checks(p, status.rollout)}
+    rules = {check.name: check.failing for check in wanted_checks(p, status.rollout)}
     for check in status.checks:
         if check.outcome is not Outcome.FAIL:
             continue

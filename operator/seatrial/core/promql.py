@@ -37,6 +37,9 @@ def problems(check: Check, namespace: str) -> list[str]:
     if check.share is not None:
         read = (named(check.share.of), named(check.share.per))
         return [f"check {check.name}: {problem}" for problem in read if isinstance(problem, str)]
+    if check.drift is not None:
+        found = named(check.drift.histogram or check.drift.classes or "")
+        return [f"check {check.name}: {found}"] if isinstance(found, str) else []
     if check.query is None:
         return []
     selector = f'namespace="{namespace}",pod=~"{_EXAMPLE_PODS}"'

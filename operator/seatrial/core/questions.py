@@ -48,11 +48,23 @@ MetricQuestion = CounterQuestion | InstantQuestion | ExistsQuestion
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket of a native histogram: the numbers in (left, right], and how many of them there were."""
+
+    left: float
+    right: float
+    count: float
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One time series: its labels and raw samples, ascending in time (Unix seconds, value)."""
 
     labels: Mapping[str, str]
     samples: tuple[tuple[float, float], ...]
+    """Of a native histogram: how many numbers it has counted."""
+    buckets: tuple[tuple[Bucket, ...], ...] = ()
+    """Of a native histogram, for each sample: its buckets that are not empty, ascending. Of others nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from urllib3.util.retry import Retry
 
 from seatrial.core.counters import scrape_interval
 from seatrial.core.questions import (
+    Bucket,
     CounterQuestion,
     Counters,
     ExistsQuestion,
@@ -316,10 +317,37 @@ def _series(kind: str, result: Any) -> tuple[Series, ...]:
                 samples = ((float(t), _number(raw)) for t, raw in values)
                 out.append(Series(labels, tuple((t, v) for t, v in samples if v is not None and math.isfinite(v))))
             case {"metric": dict(), "histograms": _}:
-                pass  # native histograms are not read; the classic buckets beside them are
+                pass
             case _:
                 raise PrometheusError("raw samples came in a form that Prometheus does not give")
+        match one:  # a series that has changed its kind has both
+            case {"metric": dict(labels), "histograms": list(values)}:
+                native = [(float(t), found) for t, raw in values if (found := _native(raw)) is not None]
+                counted = tuple((t, count) for t, (count, _) in native)
+                out.append(Series(labels, counted, tuple(buckets for _, (_, buckets) in native)))
     return tuple(out)
+
+
+def _native(raw: object) -> tuple[float, tuple[Bucket, ...]] | None:
+    """Count and buckets of one sample of a native histogram; None where the count is no number (a stale marker)."""
+    match raw:
+        case {"count": str(count), "buckets": list(rows)}:
+            pass
+        case {"count": str(count)}:
+            rows = []
+        case _:
+            raise PrometheusError("a native histogram came in a form that Prometheus does not give")
+    total = _number(count)
+    if total is None or not math.isfinite(total):
+        return None
+    out = []
+    for row in rows:
+        match row:
+            case [int(), str(left), str(right), str(count)]:
+                out.append(Bucket(float(left), float(right), float(count)))
+            case _:
+                raise PrometheusError("the buckets of a native histogram came in a form that Prometheus does not give")
+    return total, tuple(sorted(out, key=lambda bucket: bucket.right))
 
 
 def _number(raw: object) -> float | None:

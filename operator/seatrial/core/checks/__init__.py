@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from seatrial.api.spec import Analysis, Check, Runtime
 from seatrial.api.status import CheckStatus, Outcome
-from seatrial.core.checks import agreement, drill, query, share
+from seatrial.core.checks import agreement, drift, drill, query, share
 from seatrial.core.checks.base import Arm, Hold, Kind, Place, Presets, Refusal, Situation
 from seatrial.core.checks.forecast import Stable, warning
 from seatrial.core.checks.gathering import pace_of
@@ -41,7 +41,7 @@ __all__ = [
 
 LEARNED = 20
 """Windows of stable's past from which on a forecast is made."""
-KINDS: tuple[Kind, ...] = (drill, share, query, agreement)
+KINDS: tuple[Kind, ...] = (drill, share, query, agreement, drift)
 
 
 def kind_of(check: Check) -> Kind:
@@ -49,12 +49,16 @@ def kind_of(check: Check) -> Kind:
     for kind in KINDS:
         if kind.handles(check):
             return kind
-    raise LookupError(f"check {check.name} is of no known kind: it needs a preset, a query or an agreement")
+    raise LookupError(
+        f"check {check.name} is of no known kind: it needs a preset, a share, a query, an agreement or a drift"
+    )
 
 
 def needs_control(check: Check) -> bool:
     """Whether a check says nothing while stable gets no live requests beside the candidate."""
-    return check.query is None and (check.agreement is not None or terms_of(check).ceiling is None)
+    if check.agreement is not None or check.drift is not None:
+        return True
+    return check.query is None and terms_of(check).ceiling is None
 
 
 def opening_questions(check: Check, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:
@@ -103,7 +107,8 @@ def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: 
 def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
     """Empty evidence: of the step, when a new weight is confirmed; of the whole `trial`, when it is void.
 
-    What was chosen for the trial stays: the source, and the edge that makes an answer slow. So does what stable was like.
+    What was chosen for the trial stays: the source, the edge that makes an answer slow, the bins of a drift check. So do the
+    verdicts that one has taken, since each has spent some of its promise. So does what stable was like.
     """
     update: dict[str, object] = {
         "outcome": Outcome.INCONCLUSIVE,
@@ -115,6 +120,10 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
         "block_since": None,
         "evidence": [] if trial else [side.model_copy(update={"step": []}) for side in stored.evidence],
     }
+    if stored.drift is not None:
+        outcome = Outcome.INCONCLUSIVE if trial else stored.drift.outcome
+        empty = {"candidate": [], "stable": [], "next": 0, "outcome": outcome}
+        update["drift"] = stored.drift.model_copy(update=empty)
     if trial:
         update["trial"] = None
     return stored.model_copy(update=update)

@@ -28,7 +28,7 @@ from seatrial.core.checks.base import Arm, Hold, Presets, Refusal, Situation, un
 from seatrial.core.checks.gathering import gathered
 from seatrial.core.checks.judging import judge_share
 from seatrial.core.checks.preset import literal, quote
-from seatrial.core.checks.share import answers_of, question_key, span
+from seatrial.core.checks.reading import answers_of, question_key, span
 from seatrial.core.checks.terms import Terms, terms
 from seatrial.core.compared import Result
 from seatrial.core.questions import CounterQuestion, MetricAnswer, MetricQuestion, Series

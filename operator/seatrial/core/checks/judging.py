@@ -169,7 +169,7 @@ def _missing(terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation
         return "cannot pass at these shares, however many requests come"
     if more <= least:
         return f"needs {least:,} more requests of the {situation.min_samples:,} that a pass takes{_time(least, stored, situation)}"
-    return f"needs about {_rounded(more):,} more requests{_time(more, stored, situation)}"
+    return f"needs about {rounded(more):,} more requests{_time(more, stored, situation)}"
 
 
 def requests_needed(
@@ -217,7 +217,7 @@ def _time(more: float, stored: CheckStatus, situation: Situation) -> str:
     rate = _rate(stored, situation)
     if rate <= 0:
         return ""
-    return f", {format_duration(timedelta(seconds=_rounded(more / rate)))} at today's rate"
+    return f", {format_duration(timedelta(seconds=rounded(more / rate)))} at today's rate"
 
 
 def _within(terms: Terms, stored: CheckStatus, situation: Situation, compare: bool) -> str:
@@ -261,7 +261,7 @@ def _points(share: float) -> str:
     return f"{share * 100:.2f} points"
 
 
-def _rounded(number: float) -> int:
+def rounded(number: float) -> int:
     """Up to two significant digits: it is an estimate, and should look like one."""
     size = _size(number)
     return math.ceil(number / size) * size

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from seatrial.api.base import format_duration
 from seatrial.api.spec import Check, CheckPreset, MetricSource
@@ -18,22 +18,31 @@ from seatrial.core.checks.base import (
     INGESTION,
     Arm,
     Hold,
-    Place,
     Presets,
     Refusal,
     Situation,
     milliseconds,
     nearest,
-    pods_pattern,
     unanswered,
 )
 from seatrial.core.checks.gathering import gathered, kept
 from seatrial.core.checks.judging import judge_share
-from seatrial.core.checks.preset import Counted, Preset, literal, quote
+from seatrial.core.checks.preset import Counted, Preset, literal
+from seatrial.core.checks.reading import (
+    LOOK_BACK,
+    answers_of,
+    born,
+    not_scraped,
+    own_metric,
+    question_key,
+    selector_of,
+    sides,
+    span,
+    unseen_pod,
+)
 from seatrial.core.checks.terms import terms_of
 from seatrial.core.questions import (
     CounterQuestion,
-    Counters,
     ExistsQuestion,
     Failure,
     Found,
@@ -46,8 +55,6 @@ from seatrial.core.questions import (
 from seatrial.core.statistics import clumps
 from seatrial.core.statistics.clumps import Pace
 
-LOOK_BACK = timedelta(hours=1)
-"""How far back a series may lie that shows that stable has such metrics, and how far its windows are looked at."""
 WINDOW = timedelta(seconds=15)
 """The least length of a window of stable's past."""
 
@@ -68,7 +75,7 @@ def opening_questions(check: Check, situation: Situation, presets: Presets) -> t
     return tuple(
         ExistsQuestion(
             _opening_key(check, preset),
-            _selector(preset, (preset.exists,), {}, situation.stable, situation),
+            selector_of(preset, (preset.exists,), {}, situation.stable, situation),
             now - LOOK_BACK,
             now,
         )
@@ -97,7 +104,7 @@ def opening(
                     name=check.name, source=preset.source, message=f"reads the numbers of {preset.title}"
                 )
             case Missing(nearest=names):
-                selector = _selector(preset, (preset.exists,), {}, situation.stable, situation)
+                selector = selector_of(preset, (preset.exists,), {}, situation.stable, situation)
                 looked_for.append(f"{preset.title}: {selector}{nearest(names)}")
             case NoData(message) | Failure(message):
                 return Hold(message)
@@ -131,23 +138,7 @@ def _own(check: Check) -> Preset | str:
     part, whole = promql.named(check.share.of), promql.named(check.share.per)
     if isinstance(part, str) or isinstance(whole, str):
         return part if isinstance(part, str) else str(whole)
-    label = check.share.revision_label
-    where = {"pod": "$pods"} if label is None else {label: "$revision"}
-    return Preset(
-        name="own",
-        title=f"check {check.name}",
-        source=MetricSource.RUNTIME,
-        runtimes=(),
-        selector={"namespace": "$namespace", **where},
-        exists=whole.metric,
-        proof="up" if label is None else whole.metric,
-        requests=Counted(whole.metric),
-        error_label="",
-        error_values="",
-        latency=None,
-        part=part,
-        whole=whole,
-    )
+    return replace(own_metric(check.name, whole.metric, check.share.revision_label), part=part, whole=whole)
 
 
 def _opening_key(check: Check, preset: Preset) -> str:
@@ -175,31 +166,12 @@ def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Preset
     return tuple(
         CounterQuestion(
             question_key(check.name, side),
-            _selector(preset, (*names, preset.proof), only, arm, situation),
+            selector_of(preset, (*names, preset.proof), only, arm, situation),
             start - past if side == "stable" else start,
             end,
         )
-        for side, arm in _sides(situation)
+        for side, arm in sides(situation)
     )
-
-
-def span(stored: CheckStatus, situation: Situation) -> tuple[datetime, datetime]:
-    """The stretch this look counts, in Prometheus' time: always the last one's end to now, a moment ago."""
-    start = milliseconds(stored.through or situation.start)
-    end = max(start, milliseconds(situation.now))
-    return start - INGESTION, end - INGESTION
-
-
-def _sides(situation: Situation) -> list[tuple[str, Arm]]:
-    sides = [("candidate", situation.candidate)]
-    if situation.stable is not None and situation.concurrent:
-        sides.append(("stable", situation.stable))
-    return sides
-
-
-def question_key(name: str, side: str) -> str:
-    """The key of the question about one side of a check."""
-    return f"{name}/{side}"
 
 
 def _preset(check: Check, stored: CheckStatus, situation: Situation, presets: Presets) -> Preset | None:
@@ -212,39 +184,6 @@ def _counted(check: Check, preset: Preset) -> Counted:
         return preset.requests
     assert preset.latency is not None
     return preset.latency
-
-
-def _selector(preset: Preset, names: Sequence[str], only: Mapping[str, str], arm: Arm, situation: Situation) -> str:
-    """A selector of several metrics at once. `only` leaves series alone that have no such label: the proof has none."""
-    place = situation.place or Place(situation.name)
-    placeholders = {
-        "$namespace": situation.namespace,
-        "$route": place.route,
-        "$rules": str(place.rule),
-        "$rule": str(place.rule),
-        "$copies": str(place.ahead),
-        "$slot": "0" if arm.slot == "a" else "1",
-        "$model": situation.model_name or "",
-        "$revision": arm.revision,
-    }
-    metrics = sorted(set(names))
-    matchers = [
-        f"__name__={quote(metrics[0])}"
-        if len(metrics) == 1
-        else f"__name__=~{quote('|'.join(literal(name) for name in metrics))}"
-    ]
-    selector = preset.copies if arm.copied and preset.copies is not None else preset.selector
-    for label, template in selector.items():
-        several = situation.rules > 1 and "$rules" in template
-        value, pattern = template, several or "$pods" in template
-        if several:
-            value = value.replace("$rules", f"[0-{situation.rules - 1}]")
-        for placeholder, text in placeholders.items():
-            value = value.replace(placeholder, literal(text) if pattern else text)
-        value = value.replace("$pods", pods_pattern(situation, arm))
-        matchers.append(f"{label}{'=~' if pattern else '='}{quote(value)}")
-    matchers += [f"{label}=~{quote('|' + pattern)}" for label, pattern in only.items()]
-    return "{" + ",".join(matchers) + "}"
 
 
 def _spellings(edge: str) -> list[str]:
@@ -285,7 +224,7 @@ def fold(
     if preset is None:
         return unanswered(stored, situation, Outcome.ERROR, "its metric preset is gone: restart the trial")
     start, end = (at.timestamp() for at in span(stored, situation))
-    read = answers_of(check.name, _sides(situation), stored, situation, answers)
+    read = answers_of(check.name, sides(situation), stored, situation, answers)
     if isinstance(read, CheckStatus):
         return read
     if stored.trial is None and situation.candidate.copied and situation.confirmed_at is None:
@@ -293,7 +232,7 @@ def fold(
         return stored.model_copy(update={"through": milliseconds(situation.now)})
     seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
     for side, arm, _ in read:
-        if (problem := _not_scraped(seen[side], side, arm, preset, end)) is not None:
+        if (problem := not_scraped(seen[side], side, arm, preset, end)) is not None:
             return unanswered(stored, situation, Outcome.NO_DATA, problem)
     edge = stored.slower_than
     if check.preset is CheckPreset.LATENCY and edge is None:
@@ -322,62 +261,10 @@ def fold(
         if isinstance(tally, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, tally.message)
         tallies[sample.side] = tally
-    caveat = _unseen_pod(samples[0], end) if preset.source is MetricSource.RUNTIME else ""
+    caveat = unseen_pod(samples[0].seen, samples[0].arm, end) if preset.source is MetricSource.RUNTIME else ""
     new = Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally()))
     counted = gathered(stored, situation, new, terms_of(check))
     return counted.model_copy(update={"slower_than": edge, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
-
-
-def answers_of(
-    name: str,
-    sides: Sequence[tuple[str, Arm]],
-    stored: CheckStatus,
-    situation: Situation,
-    answers: Mapping[str, MetricAnswer],
-) -> list[tuple[str, Arm, Counters]] | CheckStatus:
-    """The counters of every side of a check, whole; or its status where one of them cannot be counted."""
-    read: list[tuple[str, Arm, Counters]] = []
-    for side, arm in sides:
-        match answers.get(question_key(name, side), Failure("Prometheus was not asked")):
-            case Counters(warnings=warnings) if warnings:
-                return unanswered(
-                    stored,
-                    situation,
-                    Outcome.ERROR,
-                    f"a partial answer for {side} is not counted: {'; '.join(warnings)}",
-                )
-            case Counters() as answer:
-                read.append((side, arm, answer))
-            case NoData(message):
-                return unanswered(stored, situation, Outcome.NO_DATA, message)
-            case Failure(message):
-                return unanswered(stored, situation, Outcome.ERROR, message)
-            case _:
-                return unanswered(stored, situation, Outcome.ERROR, "Prometheus gave an answer to another question")
-    return read
-
-
-def _not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, end: float) -> str | None:
-    """Why this arm's numbers cannot be trusted to be of now."""
-    if not seen.times:
-        return f"Prometheus has no samples of {side} {arm.revision} ({preset.title}) yet"
-    if any(seen.fresh(target, end) for target in seen.times):
-        return None
-    last = max((times for target in seen.times if (times := seen.last(target, end)) is not None), default=None)
-    if last is None:
-        return f"Prometheus has no samples of {side} {arm.revision} ({preset.title}) yet"
-    return (
-        f"{side} {arm.revision} was last scraped {end - last:.0f} s ago ({preset.title}): nothing newer can be judged"
-    )
-
-
-def _unseen_pod(sample: _Sample, end: float) -> str:
-    """A sentence about a pod that exists, was scraped, and is not any more; empty where there is none."""
-    for target, pod in sorted(sample.seen.pods.items()):
-        last = sample.seen.last(target, end)
-        if pod in sample.arm.pods and last is not None and not sample.seen.fresh(target, end):
-            return f"pod {pod} was last scraped {end - last:.0f} s ago: nothing passes on the other pods alone"
-    return ""
 
 
 def _sample(
@@ -408,7 +295,7 @@ def _le(one: Series) -> float:
 
 
 def _countable_from(sample: _Sample, start: float, end: float, since: float) -> float:
-    return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, _born(sample.arm), since=since)
+    return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, born(sample.arm), since=since)
 
 
 def _own_from(sample: _Sample, start: float, end: float, situation: Situation) -> float | None:
@@ -438,8 +325,8 @@ def _own_from(sample: _Sample, start: float, end: float, situation: Situation) -
 
 
 def _tally(check: Check, sample: _Sample, start: float, end: float, since: float) -> Tally | NoData:
-    total = counters.count(sample.all, start, end, sample.seen, _born(sample.arm), since=since)
-    part = counters.count(sample.bad, start, end, sample.seen, _born(sample.arm), since=since)
+    total = counters.count(sample.all, start, end, sample.seen, born(sample.arm), since=since)
+    part = counters.count(sample.bad, start, end, sample.seen, born(sample.arm), since=since)
     if isinstance(total, NoData):
         return total
     if isinstance(part, NoData):
@@ -458,10 +345,6 @@ def _past(check: Check, stable: _Sample, end: float, situation: Situation) -> Pa
         if isinstance(tally, Tally):
             pace = clumps.observed(pace, tally.events, tally.total)
     return pace
-
-
-def _born(arm: Arm) -> dict[str, float]:
-    return {pod: created.timestamp() for pod, created in arm.pods.items()}
 
 
 def _edge(check: Check, preset: Preset, series: Sequence[Series]) -> str | NoData:

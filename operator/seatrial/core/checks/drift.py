@@ -1,0 +1,504 @@
+"""Drift: how far the candidate's predictions are from stable's over the same time.
+
+Bins are chosen once, from what stable predicted in the hour before (`core/bins.py`), and stay for the trial. Both arms are counted
+exactly, by bin, from the moment the present weight was confirmed, so that both saw the same time in the same mixture. The
+statistics are in `core/statistics/drift.py`; `docs/drift.md` says what is assumed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+
+from seatrial.api.base import format_duration
+from seatrial.api.spec import Check, Drift, DriftStatistic
+from seatrial.api.status import CheckStatus, DriftStatus, Outcome
+from seatrial.core import bins, counters, histograms, promql
+from seatrial.core.checks.base import (
+    Arm,
+    Hold,
+    Presets,
+    Refusal,
+    Situation,
+    milliseconds,
+    nearest,
+    unanswered,
+    verdict,
+)
+from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, rounded
+from seatrial.core.checks.preset import Preset
+from seatrial.core.checks.reading import (
+    LOOK_BACK,
+    answers_of,
+    born,
+    not_scraped,
+    own_metric,
+    question_key,
+    selector_of,
+    sides,
+    span,
+    unseen_pod,
+)
+from seatrial.core.histograms import Row
+from seatrial.core.promql import Named
+from seatrial.core.questions import (
+    CounterQuestion,
+    Counters,
+    ExistsQuestion,
+    Failure,
+    Found,
+    MetricAnswer,
+    MetricQuestion,
+    Missing,
+    NoData,
+    Series,
+)
+from seatrial.core.statistics import drift as statistics
+from seatrial.core.statistics.drift import Measure
+
+WINDOW = timedelta(minutes=1)
+"""The windows of stable's past that show how predictions hang together."""
+MEASURES: Mapping[DriftStatistic, Measure] = {
+    DriftStatistic.PSI: statistics.PSI,
+    DriftStatistic.JS: statistics.JS,
+    DriftStatistic.KS: statistics.KS,
+}
+
+
+def handles(check: Check) -> bool:
+    """Whether the check is about drift."""
+    return check.drift is not None
+
+
+# --- what is read -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """The metric that holds the predictions."""
+
+    named: Named
+    by: str | None
+    """The label of the class; None for a histogram."""
+    preset: Preset
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the series that are counted."""
+        if self.by is not None:
+            return (self.named.metric,)
+        return (self.named.metric, self.named.metric + histograms.CLASSIC)
+
+    def rows(self, series: Sequence[Series], marks: Sequence[str]) -> list[Row] | NoData:
+        """Samples by bin."""
+        if self.by is not None:
+            return histograms.class_rows(series, self.named, self.by, marks)
+        return histograms.rows(series, self.named, [float(mark) for mark in marks])
+
+
+def _subject(check: Check) -> _Subject | str:
+    """What is read, or why it cannot be."""
+    asked = _asked(check)
+    text = asked.histogram or asked.classes or ""
+    named = promql.named(text)
+    if isinstance(named, str):
+        return named
+    if asked.by is None and named.metric.endswith(histograms.CLASSIC):
+        whole = named.metric.removesuffix(histograms.CLASSIC)
+        return f"{text} names the buckets: write the histogram's name, {whole}"
+    preset = own_metric(check.name, named.metric, asked.revision_label)
+    return _Subject(named, asked.by, preset)
+
+
+def _asked(check: Check) -> Drift:
+    assert check.drift is not None
+    return check.drift
+
+
+def limit_of(check: Check) -> float:
+    """The largest distance that is acceptable."""
+    asked = _asked(check)
+    return MEASURES[asked.statistic].usual if asked.max is None else float(asked.max)
+
+
+# --- opening ------------------------------------------------------------------------------------------
+
+
+def opening_questions(check: Check, situation: Situation, presets: Presets) -> tuple[MetricQuestion, ...]:  # noqa: ARG001  same signature for every kind
+    """Has stable the metric, and what did it predict in the last hour?"""
+    subject = _subject(check)
+    if situation.stable is None or isinstance(subject, str):
+        return ()
+    now = milliseconds(situation.now)
+    exist = tuple(
+        ExistsQuestion(
+            _exists_key(check, metric),
+            selector_of(subject.preset, (metric,), {}, situation.stable, situation),
+            now - LOOK_BACK,
+            now,
+        )
+        for metric in subject.metrics
+    )
+    return (*exist, _past_question(check, subject, situation.stable, situation))
+
+
+def opening(
+    check: Check,
+    situation: Situation,
+    presets: Presets,  # noqa: ARG001  same signature for every kind
+    answers: Mapping[str, MetricAnswer],
+) -> CheckStatus | Refusal | Hold:
+    """With the bins, as soon as stable has made enough predictions to choose them from."""
+    subject = _subject(check)
+    if isinstance(subject, str):
+        return Refusal(subject)
+    opened = CheckStatus(name=check.name)
+    if situation.stable is None:
+        return opened
+    missing: list[Missing] = []
+    for metric in subject.metrics:
+        match answers.get(_exists_key(check, metric), Failure("Prometheus was not asked")):
+            case Missing() as answer:
+                missing.append(answer)
+            case NoData(message) | Failure(message):
+                return Hold(message)
+            case Found():
+                pass
+            case _:
+                return Hold("Prometheus gave an answer to another question")
+    if len(missing) == len(subject.metrics):
+        looked_for = selector_of(subject.preset, (subject.metrics[-1],), {}, situation.stable, situation)
+        names = tuple(dict.fromkeys(name for answer in missing for name in answer.nearest))
+        return Refusal(
+            f"stable revision {situation.stable.revision} has no predictions in the last hour to compare with. Looked for "
+            f"{looked_for}{nearest(names)}. Have Prometheus scrape it, or remove the check"
+        )
+    match answers.get(_past_key(check), Failure("Prometheus was not asked")):
+        case Counters(series=series, warnings=()):
+            chosen = _chosen(subject, series, situation.stable, situation)
+        case Counters(warnings=warnings):
+            return Hold(f"a partial answer for stable is not counted: {'; '.join(warnings)}")
+        case NoData(message) | Failure(message):
+            return Hold(message)
+        case _:
+            return Hold("Prometheus gave an answer to another question")
+    if isinstance(chosen, str):
+        return Refusal(chosen)
+    return opened.model_copy(update={"drift": chosen})
+
+
+def _exists_key(check: Check, metric: str) -> str:
+    return f"{check.name}/opening/{metric}"
+
+
+def _past_key(check: Check) -> str:
+    return f"{check.name}/opening"
+
+
+def _past_question(check: Check, subject: _Subject, stable: Arm, situation: Situation) -> CounterQuestion:
+    end = span(CheckStatus(name=check.name), situation)[1]
+    selector = selector_of(subject.preset, (*subject.metrics, subject.preset.proof), {}, stable, situation)
+    return CounterQuestion(_past_key(check), selector, end - LOOK_BACK, end)
+
+
+def _chosen(subject: _Subject, series: Sequence[Series], stable: Arm, situation: Situation) -> DriftStatus | str | None:
+    """Bins from stable's last hour; a sentence where its buckets cannot show a difference, None while there is too little."""
+    end = span(CheckStatus(name="-"), replace(situation, start=situation.now))[1].timestamp()
+    begin = end - LOOK_BACK.total_seconds()
+    if subject.by is not None:
+        names = sorted({one.labels.get(subject.by, "") for one in series if subject.named.matches(one.labels)})
+        counts = _counted(subject, series, names, stable, begin, end)
+        if counts is None or sum(counts) < bins.LEAST:
+            return None
+        frozen = bins.of_classes(dict(zip(names, counts, strict=False)))
+    else:
+        edges = histograms.edges(series, subject.named)
+        order = sorted(edges)
+        counts = _counted(subject, series, [edges[edge] for edge in order], stable, begin, end)
+        if counts is None or sum(counts) < bins.LEAST:
+            return None
+        found = bins.of_histogram(edges, counts)
+        if isinstance(found, str):
+            return found
+        frozen = found
+    length = WINDOW.total_seconds()
+    windows = [
+        window
+        for index in range(int(LOOK_BACK / WINDOW))
+        if (
+            window := _counted(
+                subject, series, frozen.marks, stable, begin + index * length, begin + (index + 1) * length
+            )
+        )
+    ]
+    return DriftStatus(
+        marks=list(frozen.marks), blind=frozen.blind, inflation=round(1000 * statistics.inflation(windows))
+    )
+
+
+def _counted(
+    subject: _Subject, series: Sequence[Series], marks: Sequence[str], arm: Arm, start: float, end: float
+) -> list[int] | None:
+    """Counts by bin in a stretch of the past, as far back as all of it is known."""
+    rows = subject.rows(series, marks)
+    if isinstance(rows, NoData):
+        return None
+    seen, pods = counters.scrapes(series), born(arm)
+    start = counters.countable_from([row.total() for row in rows], start, end, seen, pods)
+    found = histograms.count(rows, len(marks) + 1, start, end, seen, pods)
+    return None if isinstance(found, NoData) else found
+
+
+# --- looking ------------------------------------------------------------------------------------------
+
+
+def ask(
+    check: Check,
+    stored: CheckStatus,
+    situation: Situation,
+    presets: Presets,  # noqa: ARG001  same signature for every kind
+) -> tuple[MetricQuestion, ...]:
+    """Raw samples of both arms since the last count; an hour of stable's past while the bins are not chosen."""
+    subject = _subject(check)
+    if isinstance(subject, str) or situation.stable is None or not situation.concurrent:
+        return ()
+    start, end = span(stored, situation)
+    asked = [
+        CounterQuestion(
+            question_key(check.name, side),
+            selector_of(subject.preset, (*subject.metrics, subject.preset.proof), {}, arm, situation),
+            start,
+            end,
+        )
+        for side, arm in sides(situation)
+    ]
+    past = () if _bins(check, stored) is not None else (_past_question(check, subject, situation.stable, situation),)
+    return (*asked, *past)
+
+
+def fold(
+    check: Check,
+    stored: CheckStatus,
+    situation: Situation,
+    presets: Presets,  # noqa: ARG001  same signature for every kind
+    answers: Mapping[str, MetricAnswer],
+) -> CheckStatus:
+    """Add both arms' counts since the last look, or neither's. A candidate's pod that was scraped and is not any more leaves a
+    caveat in `message`: `judge` lets nothing pass on it."""
+    subject = _subject(check)
+    if isinstance(subject, str):
+        return unanswered(stored, situation, Outcome.ERROR, subject)
+    now = milliseconds(situation.now)
+    fresh = {"outcome": Outcome.INCONCLUSIVE, "message": "", "through": now, "at": now}
+    if situation.stable is None or not situation.concurrent:
+        return stored.model_copy(update=fresh)
+    have = _bins(check, stored)
+    if have is None:
+        match answers.get(_past_key(check), Failure("Prometheus was not asked")):
+            case Counters(series=series, warnings=()):
+                chosen = _chosen(subject, series, situation.stable, situation)
+            case Counters(warnings=warnings):
+                return unanswered(
+                    stored,
+                    situation,
+                    Outcome.ERROR,
+                    f"a partial answer for stable is not counted: {'; '.join(warnings)}",
+                )
+            case NoData(message) | Failure(message):
+                return unanswered(stored, situation, Outcome.ERROR, message)
+            case _:
+                return unanswered(stored, situation, Outcome.ERROR, "Prometheus gave an answer to another question")
+        if isinstance(chosen, str):
+            return unanswered(stored, situation, Outcome.ERROR, chosen)
+        return stored.model_copy(update={**fresh, "drift": chosen})
+    read = answers_of(check.name, sides(situation), stored, situation, answers)
+    if isinstance(read, CheckStatus):
+        return read
+    start, end = (at.timestamp() for at in span(stored, situation))
+    seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
+    rows: dict[str, list[Row]] = {}
+    for side, arm, answer in read:
+        if (problem := not_scraped(seen[side], side, arm, subject.preset, end)) is not None:
+            return unanswered(stored, situation, Outcome.NO_DATA, problem)
+        found = subject.rows(answer.series, have.marks)
+        if isinstance(found, NoData):
+            return unanswered(stored, situation, Outcome.ERROR, f"{side} {arm.revision}: {found.message}")
+        rows[side] = found
+    since = min(start, (situation.confirmed_at or situation.now).timestamp())
+    start = max(
+        counters.countable_from([row.total() for row in rows[side]], start, end, seen[side], born(arm), since=since)
+        for side, arm, _ in read
+    )
+    number, new = len(have.marks) + 1, {}
+    for side, arm, _ in read:
+        counted = histograms.count(rows[side], number, start, end, seen[side], born(arm), since=since)
+        if isinstance(counted, NoData):
+            return unanswered(stored, situation, Outcome.NO_DATA, counted.message)
+        new[side] = counted
+    drift = have.model_copy(
+        update={"candidate": _plus(have.candidate, new["candidate"]), "stable": _plus(have.stable, new["stable"])}
+    )
+    fresh["message"] = unseen_pod(seen["candidate"], situation.candidate, end)
+    return stored.model_copy(update={**fresh, "drift": drift})
+
+
+def _plus(have: Sequence[int], new: Sequence[int]) -> list[int]:
+    return [a + b for a, b in zip(have if len(have) == len(new) else [0] * len(new), new, strict=True)]
+
+
+def _bins(check: Check, stored: CheckStatus) -> DriftStatus | None:
+    """The bins as status has them, where they can be ones that were chosen here."""
+    have = stored.drift
+    if have is None or _asked(check).by is not None:
+        return have
+    try:
+        cuts = [float(mark) for mark in have.marks]
+    except ValueError:
+        return None
+    return have if cuts and all(a < b for a, b in itertools.pairwise(cuts)) else None
+
+
+# --- judging ------------------------------------------------------------------------------------------
+
+
+def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatus:
+    """Fail once the distance surely exceeds its limit, Pass once it is surely under it; else what is missing."""
+    if stored.outcome in (Outcome.NO_DATA, Outcome.ERROR):
+        return stored
+    if not situation.concurrent:
+        return _alone(check, stored, situation)
+    have = _bins(check, stored)
+    if have is None:
+        wait = f"{check.name}: bins are chosen once stable has made {bins.LEAST} predictions within an hour, which it has not yet"
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, wait)
+    view = _View(check, have, situation)
+    drift = view.looked()
+    judged = stored.model_copy(update={"drift": drift, "value": view.distance()})
+    said = view.numbers()
+    if not drift.next:
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
+    if drift.outcome is Outcome.FAIL:
+        return verdict(
+            judged,
+            situation,
+            Outcome.FAIL,
+            f"{said}, surely more than {view.limit:g}: fail. Where this is meant: seatrial accept {situation.name} --check {check.name}",
+        )
+    if drift.outcome is not Outcome.PASS or sum(drift.candidate) < situation.min_samples:
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
+    within = f"{said}, surely less than {view.limit:g}"
+    if not situation.settled:
+        waits = f"{within}: waits until the weight has been in force for two scrapes"
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, waits)
+    if stored.message:
+        return verdict(judged, situation, Outcome.NO_DATA, stored.message)
+    return verdict(judged, situation, Outcome.PASS, f"{within}: pass{f'; it {have.blind}' if have.blind else ''}")
+
+
+def _alone(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatus:
+    """Without stable beside it nothing can be compared: at the last step, what was found before holds."""
+    if situation.last and stored.drift is not None and stored.drift.outcome is Outcome.PASS:
+        said = f"{check.name}: surely less than {limit_of(check):g} while stable answered beside it: pass"
+        return verdict(stored, situation, Outcome.PASS, said)
+    return verdict(
+        stored, situation, Outcome.INCONCLUSIVE, f"{check.name}: stable answers nothing beside it to compare with"
+    )
+
+
+class _View:
+    """What a verdict is made of."""
+
+    def __init__(self, check: Check, drift: DriftStatus, situation: Situation) -> None:
+        asked = _asked(check)
+        self._check, self._drift, self._situation = check, drift, situation
+        self._measure, self.limit = MEASURES[asked.statistic], limit_of(check)
+        self._inflation = max(1.0, drift.inflation / 1000)
+        empty = [0] * (len(drift.marks) + 1)
+        candidate, stable = _plus(drift.candidate, empty), _plus(drift.stable, empty)
+        self._groups = statistics.together(candidate, stable, ordered=asked.histogram is not None)
+        self._a, self._b = statistics.sums(candidate, self._groups), statistics.sums(stable, self._groups)
+        self._made, self._beside = sum(candidate), sum(stable)
+
+    def looked(self) -> DriftStatus:
+        """With one more verdict where it is time for one."""
+        if min(self._made, self._beside) < self._floor():
+            return self._drift
+        size = 1.0 / statistics.spread(self._a, self._b, self._inflation)
+        if size < self._drift.next:
+            return self._drift
+        look, outcome = self._drift.looks + 1, Outcome.INCONCLUSIVE
+        wrong = statistics.nats_of_look(FALSE_ALARM / max(1, self._situation.checks), look)
+        if self._measure.above(self._a, self._b, self.limit, self._inflation, wrong):
+            outcome = Outcome.FAIL
+        elif self._measure.below(self._a, self._b, self.limit, self._inflation, self._nats(look)):
+            outcome = Outcome.PASS
+        later = math.ceil(max(size, 1.0) * statistics.GROWTH)
+        self._drift = self._drift.model_copy(update={"looks": look, "next": later, "outcome": outcome})
+        return self._drift
+
+    def distance(self) -> Decimal | None:
+        """As measured."""
+        if not self._made or not self._beside:
+            return None
+        return Decimal(f"{self._measure.measured(self._a, self._b):.6f}")
+
+    def numbers(self) -> str:
+        """The distance, the bin that moved most, and what both were counted from."""
+        counted = f"{self._beside:,} → {self._made:,} predictions"
+        if not self._made or not self._beside:
+            return f"{self._check.name}: {counted}"
+        distance = self._measure.measured(self._a, self._b)
+        return f"{self._check.name}: {self._measure.name} {distance:.3f} ({self._moved()}; {counted})"
+
+    def _moved(self) -> str:
+        p, q = statistics.smoothed(self._a), statistics.smoothed(self._b)
+        most = max(range(len(p)), key=lambda i: (p[i] - q[i]) * math.log(p[i] / q[i]))
+        before, after = self._b[most] / self._beside, self._a[most] / self._made
+        return f"{self._told(self._groups[most])}: {_percent(before)} → {_percent(after)}"
+
+    def _told(self, group: Sequence[int]) -> str:
+        marks = self._drift.marks
+        if _asked(self._check).histogram is not None:
+            return bins.told_bin([float(mark) for mark in marks], group)
+        named = [marks[index] for index in group if index < len(marks)]
+        if len(group) == 1 and named:
+            return named[0]
+        return f"{named[0]} and rarer classes" if named else "other classes"
+
+    def missing(self, stored: CheckStatus) -> str:
+        """What an undecided check waits for."""
+        least = max(self._situation.min_samples, math.ceil(self._floor())) - self._made
+        behind = math.ceil(self._floor()) - self._beside
+        if behind > 0 and least <= 0:
+            return f"needs {behind:,} more predictions of stable"
+        growth = None
+        if self._made and self._beside:
+            nats = self._nats(self._drift.looks + 1)
+            growth = self._measure.growth(self._a, self._b, self.limit, self._inflation, nats)
+        if self._drift.next and growth is None:
+            return f"neither surely more than {self.limit:g} nor surely less yet: waits"
+        more = max(least, 0 if growth is None else (growth - 1.0) * self._made, 1)
+        return f"needs about {rounded(more):,} more predictions{self._time(more, stored)}"
+
+    def _time(self, more: float, stored: CheckStatus) -> str:
+        begun = self._situation.confirmed_at
+        if begun is None or stored.through is None or not self._made:
+            return ""
+        seconds = (stored.through - milliseconds(begun)).total_seconds()
+        if seconds <= 0:
+            return ""
+        return f", {format_duration(timedelta(seconds=rounded(more * seconds / self._made)))} at today's rate"
+
+    def _floor(self) -> float:
+        return statistics.FLOOR * self._inflation
+
+    def _nats(self, look: int) -> float:
+        return statistics.nats_of_look(FALSE_PASS, look)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %" if share >= 0.001 or share == 0 else f"{share * 100:.2g} %"
