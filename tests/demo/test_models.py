@@ -20,6 +20,9 @@ import pytest
 np = pytest.importorskip("numpy", reason="the demo's packages are not installed; make test has them")
 joblib = pytest.importorskip("joblib", reason="the demo's packages are not installed; make test has them")
 
+pytestmark = pytest.mark.timeout(300)
+"""The first of them trains seven models."""
+
 
 class Runtime:
     """What the serving code uses of `mlserver_sklearn.SKLearnModel`."""
