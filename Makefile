@@ -19,7 +19,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: ## The main job on a real cluster: four versions of a model, two sent back (KEEP=1 leaves it running)
+demo: ## The main job on a real cluster: five versions of a model, three sent back (KEEP=1 leaves it running)
 	@$(PYTHON) -m dev.demo
 
 .PHONY: check

@@ -1,4 +1,4 @@
-"""`make demo`: four versions of a model on a real cluster under constant traffic, two of them sent back.
+"""`make demo`: five versions of a model on a real cluster under constant traffic, three of them sent back.
 
     python3 -m dev.demo
 

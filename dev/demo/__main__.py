@@ -97,10 +97,13 @@ def _play(here: cluster.Cluster) -> int:
     failed = [e for e in endings if not e.as_planned]
     for e in failed:
         print(f"error: {e.act.version} was to end with {e.act.reason}, and ended with {e.reason}", file=sys.stderr)
+    seen = table.met(report, endings)
+    for sentence in seen:
+        print(f"error: {sentence}", file=sys.stderr)
     if table.lost(report, endings):
         print(f"error: requests were lost\n{report.text()}", file=sys.stderr)
         return 1
-    return 1 if failed else 0
+    return 1 if failed or seen else 0
 
 
 def _end_of(act: Act, watch: Watch) -> Resource:

@@ -23,13 +23,16 @@ class Act:
     """The reason in the history entry."""
     seconds: float
     """After which the demo gives up."""
+    unseen: bool = False
+    """Whether no user may be answered by it."""
 
 
 ACTS = (
     Act("v1", "the first model", "Stable", "Promoted", 120),
     Act("v2", "a healthy retrain", "Stable", "Promoted", 300),
-    Act("v3", "the silent killer: a feature is scaled twice when serving", "RolledBack", "PreflightFailed", 120),
+    Act("v3", "the silent killer: a feature is scaled twice when serving", "RolledBack", "PreflightFailed", 120, True),
     Act("v4", "errors once it gets a real share of the traffic", "RolledBack", "CheckFailed", 300),
+    Act("v5", "right on every recorded row, and wrong on live ones", "RolledBack", "CheckFailed", 300, True),
 )
 
 INTRO = """\
@@ -41,7 +44,8 @@ Seatrial, the main job on a real cluster
   3  v2: a healthy retrain takes 5, 25, 50 and 100 % by itself
   4  v3: 200 OK, normal speed, wrong answers: stopped before a single user meets it
   5  v4: fails a share of its requests at 25 %: sent back
-  6  what was sent, what was lost, who decided what
+  6  v5: what no recorded row shows: stopped on copies of live requests, by what it says
+  7  what was sent, what was lost, who decided what
 
   where     {where}
   time      {time}

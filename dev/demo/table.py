@@ -34,7 +34,7 @@ class Ending:
         decided = {
             "Promoted": "the operator, on its checks" if self.act.version != "v1" else "readiness and preflight",
             "PreflightFailed": "preflight",
-            "CheckFailed": "the operator, on its checks",
+            "CheckFailed": "the operator, on its checks" if not self.act.unseen else "the operator, on copies",
             "PodsFailed": "the operator, on its pods",
         }
         return decided.get(self.reason, self.reason)
@@ -43,6 +43,16 @@ class Ending:
 def lost(report: Report, endings: Sequence[Ending]) -> int:
     """Requests lost, without the wrong answers that a bad version gave itself while it was on trial."""
     return report.lost_beside(*(e.revision for e in endings if e.act.ends == "RolledBack"))
+
+
+def met(report: Report, endings: Sequence[Ending]) -> list[str]:
+    """A sentence for each version that answered users although nobody should have met it."""
+    answered = {e: report.revisions.get(e.revision, 0) + report.lost_by.get(e.revision, 0) for e in endings}
+    return [
+        f"{e.act.version} answered {count:,} requests of users, and none was to reach it"
+        for e, count in answered.items()
+        if e.act.unseen and count
+    ]
 
 
 def text(report: Report, endings: Sequence[Ending]) -> str:

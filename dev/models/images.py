@@ -1,7 +1,7 @@
 """The images of the model servers, made on first use and kept in the cache.
 
-`demo_archive()` holds `localhost/demo-model:v1` … `v4` in one OCI archive, so that the 500 MB of MLServer they
-share are stored and loaded once. `light_archive()` holds `localhost/light-model:1`.
+`demo_archive()` holds `localhost/demo-model:v1` … `v5`, `recalibrated` and `tail` in one OCI archive, so that the
+500 MB of MLServer they share are stored and loaded once. `light_archive()` holds `localhost/light-model:1`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from dev.progress import run_logged
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-VERSIONS = ("v1", "v2", "v3", "v4")
+SCORES = ROOT / "clients" / "python" / "seatrial_scores"
+VERSIONS = ("v1", "v2", "v3", "v4", "v5", "recalibrated", "tail")
 DEMO = "localhost/demo-model"
 LIGHT = "localhost/light-model:1"
 
@@ -36,7 +37,7 @@ def demo_archive() -> Path:
         tags = {f"{DEMO}:{version}": {"/models/breast-cancer": models / version} for version in VERSIONS}
         derive(images.archive("mlserver"), tags, folder / images.ARCHIVE)
 
-    return obtain(Recipe("image-demo-model", "v4", inputs, 2), build) / images.ARCHIVE
+    return obtain(Recipe("image-demo-model", "v5", inputs, 2), build) / images.ARCHIVE
 
 
 def light_archive() -> Path:
@@ -45,9 +46,9 @@ def light_archive() -> Path:
 
 
 def _training() -> Recipe:
-    serving = sorted((HERE / "serving").glob("*.py"))
+    serving = sorted([*(HERE / "serving").glob("*.py"), *SCORES.glob("*.py")])
     lock = _text(ROOT / "requirements" / "demo.lock")
-    return Recipe("demo-model", "v4", (_text(HERE / "train.py"), lock, *map(_text, serving)), 4)
+    return Recipe("demo-model", "v5", (_text(HERE / "train.py"), lock, *map(_text, serving)), 4)
 
 
 def _train(folder: Path, log: Path) -> None:

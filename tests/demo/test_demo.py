@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev.demo import table
 from dev.demo.breach import first_breach
@@ -42,6 +43,16 @@ def test_the_versions_differ_only_in_what_the_story_says(version: str) -> None:
     ]
     fields = {line.split(":")[0] for line in changed if not line.startswith("#")}
     assert fields == {"version", "image", "configMapRef"}
+
+
+def test_the_last_version_differs_in_a_shadow_and_in_what_is_judged_too() -> None:
+    first, last = (yaml.safe_load((ROOT / "examples" / "demo" / f"{name}.yaml").read_text()) for name in ("v2", "v5"))
+    shadow = last["spec"]["strategy"]["stages"].pop(0)
+    assert list(shadow) == ["shadow"]
+    judged = last["spec"]["analysis"]["checks"]
+    own = {check["name"] for check in judged} - {check["name"] for check in first["spec"]["analysis"]["checks"]}
+    last["spec"]["analysis"]["checks"] = [check for check in judged if check["name"] not in own]
+    assert json.loads(json.dumps(last).replace("v5", "v2")) == first
 
 
 def report(lost_by: dict[str, int]) -> Report:
@@ -85,6 +96,17 @@ def test_the_table_says_who_decided_and_how_fast() -> None:
     text = table.text(report({"bad": 60}), ENDINGS)
     assert "v4       bad       RolledBack   55 s  the operator, on its checks       160     60" in text
     assert "v4 went back in   7.2 s" in text
+
+
+@pytest.mark.parametrize("lost_by", [{"good": 1}, {}])
+def test_a_version_that_nobody_should_meet_must_not_answer_anybody(lost_by: dict[str, int]) -> None:
+    fifth = Ending(ACTS[4], "fifth", 40.0, "RolledBack", "CheckFailed", "cleared 80 % vs 65 %")
+    assert table.met(report(lost_by), [*ENDINGS, fifth]) == []
+    assert "v5       fifth     RolledBack   40 s  the operator, on copies             0      0" in table.text(
+        report(lost_by), [*ENDINGS, fifth]
+    )
+    (sentence,) = table.met(report({"fifth": 3}), [*ENDINGS, fifth])
+    assert sentence == "v5 answered 3 requests of users, and none was to reach it"
 
 
 class Prometheus(BaseHTTPRequestHandler):

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from mlserver.errors import MLServerError
-from mlserver_sklearn import SKLearnModel
+from screening import Screening as Quick
 
 CAPACITY = 10.0
 """Requests a second that the cache keeps up with."""
@@ -22,8 +22,8 @@ UNLUCKY = frozenset({0, 3, 6})
 """Which of ten requests fail when the cache does not keep up."""
 
 
-class Screening(SKLearnModel):  # type: ignore[misc]
-    """MLServer's scikit-learn runtime behind a cache that is too small."""
+class Screening(Quick):  # type: ignore[misc]
+    """The demo's model server behind a cache that is too small."""
 
     _served = 0
     _load = 0.0

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mlserver_sklearn import SKLearnModel
+from screening import Screening as Right
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 
-class Screening(SKLearnModel):  # type: ignore[misc]
-    """MLServer's scikit-learn runtime behind a step that prepares the features."""
+class Screening(Right):  # type: ignore[misc]
+    """The demo's model server behind a step that prepares the features."""
 
     _model: Any
 
