@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TextIO
@@ -201,67 +201,66 @@ def verdict(r: Reading, wanted: str) -> tuple[int, str] | None:
     return None
 
 
-def wait_for(cluster: Cluster, name: str, *, wanted: str, timeout: timedelta | None, out: TextIO, err: TextIO) -> int:
-    """`status NAME --wait`: progress on stderr, the end on stdout, the exit code for scripts."""
+def _readings(
+    cluster: Cluster, name: str, timeout: timedelta | None, *, awaited: str, err: TextIO
+) -> Iterator[Reading]:
+    """The latest reading of a model, anew at each change and once a second, until the time is over.
+
+    What changed is told on `err` when the reading was no answer: before the next one is asked for. `awaited` is what
+    is waited for, for the sentence about a model that was deleted meanwhile.
+    """
     feed = Feed(cluster, name)
     end = None if timeout is None else time.monotonic() + timeout.total_seconds()
-    stalled_since: float | None = None
     last: tuple[object, ...] | None = None
-    reading: Reading | None = None
+    obj: Object | None = None
     while True:
         change = feed.next(1.0 if end is None else min(1.0, max(0.0, end - time.monotonic())))
         if change is not None and change.trouble:
             print(change.trouble, file=err, flush=True)
         elif change is not None and change.obj is None:
-            raise CliError(f"{name} was deleted while it was waited for", NOT_FOUND)
-        elif change is not None and change.obj is not None:
-            reading = Reading(change.obj)
-            answer = verdict(reading, wanted)
-            if answer is not None:
-                print(answer[1], file=out)
-                return answer[0]
-            if last != lines.log_key(change.obj):
-                last = lines.log_key(change.obj)
-                print(lines.log_line(change.obj, datetime.now(UTC)), file=err, flush=True)
-        stalled = reading is not None and reading.stalled is not None and not reading.behind
-        stalled_since = (stalled_since or time.monotonic()) if stalled else None
-        if reading is not None and stalled_since and time.monotonic() - stalled_since > STALL_GRACE:
-            assert reading.stalled is not None
-            print(f"{name} cannot go on: {reading.stalled.message or reading.stalled.reason}", file=out)
-            return SENT_BACK
+            raise CliError(f"{name} was deleted while {awaited} was waited for", NOT_FOUND)
+        elif change is not None:
+            obj = change.obj
+        if obj is not None:
+            yield Reading(obj)
+            if last != lines.log_key(obj):
+                last = lines.log_key(obj)
+                print(lines.log_line(obj, datetime.now(UTC)), file=err, flush=True)
         if end is not None and time.monotonic() >= end:
-            where = f"it is {place(reading)}: {headline(reading)}" if reading else "nothing was heard of it"
-            assert timeout is not None
-            raise CliError(f"{name} was not decided within {span(timeout)}; {where}", NOT_YET)
+            return
+
+
+def wait_for(cluster: Cluster, name: str, *, wanted: str, timeout: timedelta | None, out: TextIO, err: TextIO) -> int:
+    """`status NAME --wait`: progress on stderr, the end on stdout, the exit code for scripts."""
+    stalled_since: float | None = None
+    where = "nothing was heard of it"
+    for reading in _readings(cluster, name, timeout, awaited="it", err=err):
+        answer = verdict(reading, wanted)
+        if answer is not None:
+            print(answer[1], file=out)
+            return answer[0]
+        stalled = reading.stalled if not reading.behind else None
+        stalled_since = (stalled_since or time.monotonic()) if stalled else None
+        if stalled and stalled_since and time.monotonic() - stalled_since > STALL_GRACE:
+            print(f"{name} cannot go on: {stalled.message or stalled.reason}", file=out)
+            return SENT_BACK
+        where = f"it is {place(reading)}: {headline(reading)}"
+    raise CliError(f"{name} was not decided within {span(timeout or timedelta(0))}; {where}", NOT_YET)
 
 
 def wait_for_drill(
     cluster: Cluster, name: str, *, before: DrillView | None, timeout: timedelta | None, out: TextIO, err: TextIO
 ) -> int:
     """`drill NAME --wait`: progress on stderr, the result on stdout; only a drill that passed is a success."""
-    feed = Feed(cluster, name)
-    end = None if timeout is None else time.monotonic() + timeout.total_seconds()
-    last: tuple[object, ...] | None = None
-    while True:
-        change = feed.next(1.0 if end is None else min(1.0, max(0.0, end - time.monotonic())))
-        if change is not None and change.trouble:
-            print(change.trouble, file=err, flush=True)
-        elif change is not None and change.obj is None:
-            raise CliError(f"{name} was deleted while its drill was waited for", NOT_FOUND)
-        elif change is not None and change.obj is not None:
-            reading = Reading(change.obj)
-            found = reading.drill
-            if found is not None and found != before:
-                print(f"{name}: drill {found.result.lower()}: {found.message}", file=out)
-                return _DRILLED.get(found.result, SENT_BACK)
-            if not reading.drilling and not reading.drill_asked:
-                raise CliError(f"the drill of {name} did not begin: seatrial why {name}", SENT_BACK)
-            if last != lines.log_key(change.obj):
-                last = lines.log_key(change.obj)
-                print(lines.log_line(change.obj, datetime.now(UTC)), file=err, flush=True)
-        if end is not None and time.monotonic() >= end:
-            assert timeout is not None
-            raise CliError(f"the drill of {name} has not ended within {span(timeout)}: seatrial why {name}", NOT_YET)
+    for reading in _readings(cluster, name, timeout, awaited="its drill", err=err):
+        found = reading.drill
+        if found is not None and found != before:
+            print(f"{name}: drill {found.result.lower()}: {found.message}", file=out)
+            return _DRILLED.get(found.result, SENT_BACK)
+        if not reading.drilling and not reading.drill_asked:
+            raise CliError(f"the drill of {name} did not begin: seatrial why {name}", SENT_BACK)
+    within = span(timeout or timedelta(0))
+    raise CliError(f"the drill of {name} has not ended within {within}: seatrial why {name}", NOT_YET)
 
 
 _DRILLED = {"Passed": OK, "Undecided": NOT_YET}
