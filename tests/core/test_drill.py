@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from seatrial.api.spec import MetricSource
 from seatrial.api.status import DrillReport, DrillResult, Phase
 from seatrial.build.drill import drill_revision
 from seatrial.build.names import child_name
@@ -316,7 +317,7 @@ def test_a_drill_is_refused_where_nothing_counts_lost_requests() -> None:
     assert world.status.phase is Phase.STABLE and condition(world, "Stalled") == "False"
     world = served()
     world.run(90)  # a revision that was just accepted is given time for its first scrapes
-    presets = {name: one for name, one in world.installation.presets.items() if name != "envoy-gateway"}
+    presets = {name: one for name, one in world.installation.presets.items() if one.source is MetricSource.RUNTIME}
     world.installation = replace(world.installation, presets=presets)
     assert "there is no metric preset for from: Gateway" in refusal(world)
 
