@@ -24,32 +24,32 @@ _FULL = 1.0 - 1e-6
 
 
 def projection(n: Array, m: Array, base: Array, share: Array, margin: Array) -> Array:
-    """Stable's share at the claim's nearest point, by halving."""
+    """Stable's share at the claim's nearest point, by halving its logarithm: what that leaves is far below a hundredth of a nat."""
     low = np.maximum(np.minimum(base, share - margin), 1e-9)
     high = np.minimum(np.maximum(base, share - margin), 1.0 - margin - 1e-9)
-    for _ in range(44):
-        t = (low + high) / 2.0
+    for _ in range(16):
+        t = np.sqrt(low * high)
         c = t + margin
-        rising = m * (t - base) / (t * (1.0 - t)) + n * (c - share) / (c * (1.0 - c)) < 0
+        rising = m * (t - base) * (c * (1.0 - c)) < n * (share - c) * (t * (1.0 - t))
         low, high = np.where(rising, t, low), np.where(rising, high, t)
-    out: Array = (low + high) / 2.0
+    out: Array = np.sqrt(low * high)
     return out
 
 
 def temper(log_ratio: Array, clump: Array) -> Array:
     """The power that clumps leave."""
-    size, more = np.abs(log_ratio), clump - 1.0
-    up = log_ratio > 0
-    average = np.where(up, np.expm1(np.minimum(size, 50.0)), -np.expm1(-size)) / np.maximum(size, 1e-12)
-    low, high = np.zeros_like(size), np.ones_like(size)
-    for _ in range(20):
-        power = (low + high) / 2.0
-        weight = power * size
-        y = np.where(up, np.expm1(np.minimum(weight, 50.0)), -np.expm1(-weight))
-        fits = np.where(
-            up, y * (1.0 + more * weight * average) <= weight * average, weight * average * (1.0 + more * y) <= y
-        )
-        low, high = np.where(fits, power, low), np.where(fits, high, power)
+    size, more = np.maximum(np.abs(log_ratio), 1e-12), np.maximum(clump - 1.0, 1e-9)
+    sign = np.where(log_ratio > 0, 1.0, -1.0)
+    average = np.abs(np.expm1(np.clip(log_ratio, -50.0, 50.0))) / size
+    # The condition's two sides differ by a convex function of the weight: from the right, Newton's steps never pass its root.
+    weight = np.minimum(size, np.abs(average - 1.0) / (more * average))
+    for _ in range(12):
+        y = np.abs(np.expm1(sign * weight))
+        grown = 1.0 + sign * y
+        over = sign * (y - weight * average) + more * y * weight * average
+        slope = sign * (grown - average) + more * average * (y + weight * grown)
+        weight = np.maximum(weight - over / slope, 0.0)
+    low = np.minimum(weight / size, 1.0)
     return np.where((more <= 1e-9) | (size <= 1e-9), 1.0, low)
 
 
@@ -73,6 +73,8 @@ class Judge:
 
     runs: int
     terms: Terms
+    accepts: bool = True
+    """Whether evidence for a Pass is gathered too."""
     age: float = 0.0
     """Seconds since the evidence began."""
     worse: Array = field(init=False)
@@ -136,25 +138,34 @@ class Judge:
         low = np.log(boundary / (1.0 - boundary))
         high = np.maximum(_ALWAYS, low + 1.0)
         far = [1.0 / (1.0 + np.exp(-(low + part * (high - low)))) for part in FAR]
-        shares = [*(np.minimum(boundary + part * margin, far[-1]) for part in NEAR), *far]
+        shares = np.array([*(np.minimum(boundary + part * margin, far[-1]) for part in NEAR), *far])
         mass = begun(self.age + seconds) - (begun(self.age) if self.age > 0 else 0.0)
         entering = math.log(mass / len(shares))
-        for index, share in enumerate(shares):
-            gained = log_e(e, n, b, m, base, share, margin, clump)
-            self.worse[index] = np.logaddexp(self.worse[index], entering) + gained
-        for evidence, allowed in ((self.step, margin / weight), (self.trial, margin)):
-            sure = base + allowed >= _FULL
-            fit = np.where(sure, 0.5, allowed)
-            mean = m * (self.events + 0.5) / (self.total + 100.0)
-            trouble = b > mean + clumps.ODD * (np.sqrt(mean * (2.0 * clump - 1.0)) + clump)
-            for index, part in enumerate(BETS):
-                gained = log_e(
-                    e, n, b, m, np.where(sure, 0.1, base), np.where(sure, 0.1, base + part * fit), fit, clump
-                )
-                gained = np.where(sure, 50.0, gained)
-                evidence[index] += np.where(trouble, np.minimum(gained, 0.0), gained)
+        self.worse = np.logaddexp(self.worse, entering) + log_e(e, n, b, m, base, shares, margin, clump)
+        if self.accepts:
+            self._calm(e, n, b, m, weight, base, margin, clump)
         self.age += seconds
         self.past(b, m)
+
+    def _calm(
+        self, e: Array, n: Array, b: Array, m: Array, weight: Array, base: Array, margin: Array, clump: Array
+    ) -> None:  # fmt: skip
+        """Evidence that a step, and the whole trial, is within the margin."""
+        mean = m * (self.events + 0.5) / (self.total + 100.0)
+        trouble = b > mean + clumps.ODD * (np.sqrt(mean * (2.0 * clump - 1.0)) + clump)
+        parts = np.array(BETS)[:, None]
+        for name, allowed in (("step", margin / weight), ("trial", margin)):
+            sure = base + allowed >= _FULL
+            fit, known = np.where(sure, 0.5, allowed), np.where(sure, 0.1, base)
+            gained = np.where(sure, 50.0, log_e(e, n, b, m, known, known + parts * fit, fit, clump))
+            setattr(self, name, getattr(self, name) + np.where(trouble, np.minimum(gained, 0.0), gained))
+
+    def keep(self, which: Array) -> None:
+        """Go on with some of the trials only."""
+        self.runs = int(np.count_nonzero(which))
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                setattr(self, name, value[..., which])
 
     def harm(self) -> Array:
         """Evidence that the candidate is worse than the margin, in nats."""
