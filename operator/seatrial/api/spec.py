@@ -469,6 +469,9 @@ class WorseWhen(StrEnum):
 Selector = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 
+RevisionLabel = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+
 class Share(Model):
     """Events of a total, both counted by the model or by another service of the namespace."""
 
@@ -476,11 +479,27 @@ class Share(Model):
     """The events, as a PromQL selector of a counter: `model_decisions_total{decision="block"}`."""
     per: Selector
     """What they are a share of: `model_decisions_total`."""
-    revision_label: (
-        Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] | None
-    ) = None
+    revision_label: RevisionLabel | None = None
     """The label in which another service keeps the answer's header `x-model-revision`; left out, the model's own pods are
     read."""
+
+
+class Mean(Model):
+    """A sum by a number, both counted by the model or by another service: revenue per order, seconds per token."""
+
+    of: Selector
+    """What is summed up, as a PromQL selector of a counter: `shop_revenue_euros_total`, or a histogram's `_sum`."""
+    per: Selector
+    """What it is divided by, best a number of requests: `shop_orders_total`, or the histogram's `_count`."""
+    revision_label: RevisionLabel | None = None
+    """The label in which another service keeps the answer's header `x-model-revision`; left out, the model's own pods are
+    read."""
+
+
+MEAN_SAMPLES = 1000
+"""Least number of `per` before a verdict on a mean, unless the check says otherwise."""
+MEAN_DURATION = timedelta(hours=1)
+"""Least time before a verdict on a mean, unless the check says otherwise."""
 
 
 class Margin(Model):
@@ -489,7 +508,8 @@ class Margin(Model):
     points: Number | None = None
     """Percentage points (`0.5`: 1.0 % against 0.5 %)."""
     relative: Percent | None = None
-    """Relative to stable's own share (`50%`: 1.5 % against 1.0 %), never less than 0.25 points."""
+    """Relative to stable's own share (`50%`: 1.5 % against 1.0 %), never less than 0.25 points; or to its mean (`5%`: 38
+    against 40), below 100%."""
 
 
 BOUND_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?%?$"
@@ -513,8 +533,15 @@ class Check(Model):
     """Shadow: the candidate's answers beside stable's, and stable's beside its own. Margin: 1 point where left out."""
     share: Share | None = None
     """A share of your own, candidate against stable: decisions, refused inputs, orders."""
+    mean: Mean | None = None
+    """A mean of your own, candidate against stable: revenue per order, tokens per request, seconds per token."""
     worse_when: WorseWhen | None = None
-    """Share: which change counts against the candidate; `Higher` where left out."""
+    """Share, mean: which change counts against the candidate; of a share `Higher` where left out."""
+    min_samples: Annotated[int, Field(ge=100, le=1_000_000_000)] | None = None
+    """Mean: how many of `per` the candidate must have before any verdict, a failure too; 1000 where left out. A twentieth of
+    it is the least that one observation is made of."""
+    min_duration: Duration | None = None
+    """Mean: how long it must have been watched before any verdict, a failure too; 1h where left out."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
     """A PromQL query that gives one number; every selector carries `$selector` or `$namespace`."""
     min: CheckBound | None = None

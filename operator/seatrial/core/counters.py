@@ -21,6 +21,7 @@ Times are Unix seconds.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -108,6 +109,36 @@ def scrape_interval(series: Iterable[Series]) -> float | None:
     return scrapes(series).interval()
 
 
+def risen(
+    series: Sequence[Series],
+    start: float,
+    end: float,
+    seen: Scrapes,
+    born: Mapping[str, float],
+    *,
+    since: float | None = None,
+) -> float | NoData:
+    """How much all these counters rose between two instants: of money or seconds, no whole number.
+
+    `seen` are the scrapes of their targets, `born` the creation times of pods by name, `since` is when the chain of
+    looks began that this one continues (left out: at `start`). A pod that was born in an earlier look and not
+    scraped before it ended has not been counted yet, so all it has counted is new.
+    """
+    found = []
+    young = _young(born, start, since)
+    for one in without_copies(series):
+        rise = _rise(one, start, end, seen, young)
+        if rise is None:
+            who = seen.pods.get(target_of(one.labels)) or one.labels.get("instance", "a target")
+            first = next(t for t, _ in one.samples if t > start)
+            return NoData(
+                f"{who} was first scraped {first - start:.0f} s after the count began, and what it had answered "
+                "before is not known"
+            )
+        found.append(rise)
+    return math.fsum(found)
+
+
 def count(
     series: Sequence[Series],
     start: float,
@@ -117,25 +148,9 @@ def count(
     *,
     since: float | None = None,
 ) -> int | NoData:
-    """How much all these counters rose between two instants.
-
-    `seen` are the scrapes of their targets, `born` the creation times of pods by name, `since` is when the chain of
-    looks began that this one continues (left out: at `start`). A pod that was born in an earlier look and not
-    scraped before it ended has not been counted yet, so all it has counted is new.
-    """
-    total = 0.0
-    young = _young(born, start, since)
-    for one in without_copies(series):
-        risen = _rise(one, start, end, seen, young)
-        if risen is None:
-            who = seen.pods.get(target_of(one.labels)) or one.labels.get("instance", "a target")
-            first = next(t for t, _ in one.samples if t > start)
-            return NoData(
-                f"{who} was first scraped {first - start:.0f} s after the count began, and what it had answered "
-                "before is not known"
-            )
-        total += risen
-    return round(total)
+    """The same of counters that count whole things: requests, errors."""
+    total = risen(series, start, end, seen, born, since=since)
+    return total if isinstance(total, NoData) else round(total)
 
 
 def countable_from(

@@ -26,14 +26,15 @@ FIRST_LOOK = timedelta(seconds=5)
 
 
 def wanted_checks(p: Pass, rollout: Rollout | None) -> list[Check]:
-    """The checks in force; answers are compared in a shadow only, where both models get the same requests."""
+    """The checks in force, of those that the present stage can answer."""
     if rollout is not None and rollout.drill is not None:
         return [DRILL]
     if p.spec.analysis.none is not None:
         return []
     here = p.legs[0] if rollout is None else voyage.leg(p, rollout)
-    shadowed = here.kind is Kind.SHADOW and (rollout is None or not rollout.promoting)
-    return [check for check in p.spec.analysis.checks if shadowed or check.agreement is None]
+    promoting = rollout is not None and rollout.promoting
+    kind = Kind.CANARY if promoting and here.kind is Kind.SHADOW else here.kind
+    return [check for check in p.spec.analysis.checks if checks.answers_in(check, kind)]
 
 
 def definition(check: Check) -> str:
@@ -222,7 +223,7 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
     assert status.rollout is not None
     seen = situation(p, status, status.rollout.revision)
     folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
-    if stored.pace is None and folded.pace is not None and status.rollout.drill is None:
+    if checks.has_learned(folded) and not checks.has_learned(stored) and status.rollout.drill is None:
         folded = _forecast(p, check, folded)
     return checks.judge(check, folded, seen)
 

@@ -81,7 +81,7 @@ def opening(
 ) -> CheckStatus | Refusal | Hold:
     """The gateway where its metrics are found (it sees refused and reset requests too), else the runtime."""
     eligible = _eligible(check, situation, presets)
-    if check.share is not None and isinstance(problem := _own(check), str):
+    if check.share is not None and isinstance(problem := own_preset(check), str):
         return Refusal(problem)
     if not eligible:
         wanted = f"from: {check.source}" if check.source else f"runtime {situation.runtime}"
@@ -112,8 +112,8 @@ def opening(
 def _eligible(check: Check, situation: Situation, presets: Presets) -> list[Preset]:
     """Presets that can serve this check, the gateway first; for a share of the user's own, the one it describes."""
     if check.share is not None:
-        own = _own(check)
-        return [] if isinstance(own, str) else [own]
+        mine = own_preset(check)
+        return [] if isinstance(mine, str) else [mine]
     usable = [
         preset
         for preset in presets.values()
@@ -125,7 +125,7 @@ def _eligible(check: Check, situation: Situation, presets: Presets) -> list[Pres
     return sorted(usable, key=lambda preset: (preset.source is not MetricSource.GATEWAY, preset.name))
 
 
-def _own(check: Check) -> Preset | str:
+def own_preset(check: Check) -> Preset | str:
     """What a share of the user's own reads, or why it cannot be read."""
     assert check.share is not None
     part, whole = promql.named(check.share.of), promql.named(check.share.per)
@@ -179,7 +179,7 @@ def ask(check: Check, stored: CheckStatus, situation: Situation, presets: Preset
             start - past if side == "stable" else start,
             end,
         )
-        for side, arm in _sides(situation)
+        for side, arm in sides(situation)
     )
 
 
@@ -190,11 +190,12 @@ def span(stored: CheckStatus, situation: Situation) -> tuple[datetime, datetime]
     return start - INGESTION, end - INGESTION
 
 
-def _sides(situation: Situation) -> list[tuple[str, Arm]]:
-    sides = [("candidate", situation.candidate)]
+def sides(situation: Situation) -> list[tuple[str, Arm]]:
+    """The arms that are asked about, by name: the candidate, and stable where it answers live requests beside it."""
+    out = [("candidate", situation.candidate)]
     if situation.stable is not None and situation.concurrent:
-        sides.append(("stable", situation.stable))
-    return sides
+        out.append(("stable", situation.stable))
+    return out
 
 
 def question_key(name: str, side: str) -> str:
@@ -285,7 +286,7 @@ def fold(
     if preset is None:
         return unanswered(stored, situation, Outcome.ERROR, "its metric preset is gone: restart the trial")
     start, end = (at.timestamp() for at in span(stored, situation))
-    read = answers_of(check.name, _sides(situation), stored, situation, answers)
+    read = answers_of(check.name, sides(situation), stored, situation, answers)
     if isinstance(read, CheckStatus):
         return read
     if stored.trial is None and situation.candidate.copied and situation.confirmed_at is None:
@@ -293,7 +294,7 @@ def fold(
         return stored.model_copy(update={"through": milliseconds(situation.now)})
     seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
     for side, arm, _ in read:
-        if (problem := _not_scraped(seen[side], side, arm, preset, end)) is not None:
+        if (problem := not_scraped(seen[side], side, arm, preset, end)) is not None:
             return unanswered(stored, situation, Outcome.NO_DATA, problem)
     edge = stored.slower_than
     if check.preset is CheckPreset.LATENCY and edge is None:
@@ -322,7 +323,7 @@ def fold(
         if isinstance(tally, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, tally.message)
         tallies[sample.side] = tally
-    caveat = _unseen_pod(samples[0], end) if preset.source is MetricSource.RUNTIME else ""
+    caveat = unseen_pod(samples[0].arm, samples[0].seen, end) if preset.source is MetricSource.RUNTIME else ""
     new = Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally()))
     counted = gathered(stored, situation, new, terms_of(check))
     return counted.model_copy(update={"slower_than": edge, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
@@ -357,7 +358,7 @@ def answers_of(
     return read
 
 
-def _not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, end: float) -> str | None:
+def not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, end: float) -> str | None:
     """Why this arm's numbers cannot be trusted to be of now."""
     if not seen.times:
         return f"Prometheus has no samples of {side} {arm.revision} ({preset.title}) yet"
@@ -371,11 +372,11 @@ def _not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, en
     )
 
 
-def _unseen_pod(sample: _Sample, end: float) -> str:
+def unseen_pod(arm: Arm, seen: counters.Scrapes, end: float) -> str:
     """A sentence about a pod that exists, was scraped, and is not any more; empty where there is none."""
-    for target, pod in sorted(sample.seen.pods.items()):
-        last = sample.seen.last(target, end)
-        if pod in sample.arm.pods and last is not None and not sample.seen.fresh(target, end):
+    for target, pod in sorted(seen.pods.items()):
+        last = seen.last(target, end)
+        if pod in arm.pods and last is not None and not seen.fresh(target, end):
             return f"pod {pod} was last scraped {end - last:.0f} s ago: nothing passes on the other pods alone"
     return ""
 
@@ -408,7 +409,7 @@ def _le(one: Series) -> float:
 
 
 def _countable_from(sample: _Sample, start: float, end: float, since: float) -> float:
-    return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, _born(sample.arm), since=since)
+    return counters.countable_from((*sample.all, *sample.bad), start, end, sample.seen, born(sample.arm), since=since)
 
 
 def _own_from(sample: _Sample, start: float, end: float, situation: Situation) -> float | None:
@@ -438,8 +439,8 @@ def _own_from(sample: _Sample, start: float, end: float, situation: Situation) -
 
 
 def _tally(check: Check, sample: _Sample, start: float, end: float, since: float) -> Tally | NoData:
-    total = counters.count(sample.all, start, end, sample.seen, _born(sample.arm), since=since)
-    part = counters.count(sample.bad, start, end, sample.seen, _born(sample.arm), since=since)
+    total = counters.count(sample.all, start, end, sample.seen, born(sample.arm), since=since)
+    part = counters.count(sample.bad, start, end, sample.seen, born(sample.arm), since=since)
     if isinstance(total, NoData):
         return total
     if isinstance(part, NoData):
@@ -460,7 +461,8 @@ def _past(check: Check, stable: _Sample, end: float, situation: Situation) -> Pa
     return pace
 
 
-def _born(arm: Arm) -> dict[str, float]:
+def born(arm: Arm) -> dict[str, float]:
+    """When an arm's pods were made, as Unix seconds."""
     return {pod: created.timestamp() for pod, created in arm.pods.items()}
 
 
