@@ -219,6 +219,13 @@ def with_check(**check: Any) -> Spec:
 
 
 SHARE = {"share": {"of": 'decisions_total{decision="block"}', "per": "decisions_total"}, "margin": {"points": "2"}}
+MEAN = {
+    "mean": {"of": "shop_revenue_total", "per": "shop_orders_total", "revisionLabel": "model_revision"},
+    "worseWhen": "Lower",
+    "margin": {"relative": "50%"},
+    "minSamples": 100,
+    "minDuration": "1m",
+}
 QUERY = {"query": "sum(score{$selector})", "max": "5"}
 
 effect("spec.replicas", at("replicas", 3), lambda s: len(serving(s).pods))
@@ -369,6 +376,10 @@ effect("spec.analysis.checks[].min", at(f"{CHECK}.min", "2"), trial(seconds=60)(
 effect("spec.analysis.checks[].max", at(f"{CHECK}.max", "0.5"), trial(seconds=60)(phase))
 for name, other in (("of", "other_total"), ("per", "other_total"), ("revisionLabel", "revision")):
     effect(f"spec.analysis.checks[].share.{name}", at(f"{CHECK}.share.{name}", other), trial(seconds=60)(selectors))
+for name, other in (("of", "other_total"), ("per", "other_total"), ("revisionLabel", "revision")):
+    effect(f"spec.analysis.checks[].mean.{name}", at(f"{CHECK}.mean.{name}", other), trial(seconds=60)(selectors))
+effect("spec.analysis.checks[].minSamples", at(f"{CHECK}.minSamples", 100_000), trial(seconds=200)(verdicts))
+effect("spec.analysis.checks[].minDuration", at(f"{CHECK}.minDuration", "30m"), trial(seconds=200)(verdicts))
 effect("spec.analysis.checks[].worseWhen", at(f"{CHECK}.worseWhen", "Lower"), trial(Behaviour(blocks=0.1))(phase))
 for name, value in (("output", "predict"), ("mode", "Class"), ("tolerance", "0.5"), ("topK", 3)):
     effect(
@@ -399,6 +410,11 @@ STARTS: dict[str, Spec] = {
     "spec.analysis.checks[].margin.points": with_check(preset="Errors", max="100%", margin={"points": "1"}),
     "spec.analysis.checks[].margin.relative": with_check(preset="Errors", max="100%", margin={"relative": "10000%"}),
     "spec.analysis.checks[].slowerThan": with_check(preset="Latency", slowerThan="100ms"),
+    "spec.analysis.checks[].mean.of": with_check(**MEAN),
+    "spec.analysis.checks[].mean.per": with_check(**MEAN),
+    "spec.analysis.checks[].mean.revisionLabel": with_check(**MEAN),
+    "spec.analysis.checks[].minSamples": with_check(**MEAN),
+    "spec.analysis.checks[].minDuration": with_check(**MEAN),
     "spec.analysis.checks[].share.of": with_check(**SHARE),
     "spec.analysis.checks[].share.per": with_check(**SHARE),
     "spec.analysis.checks[].share.revisionLabel": with_check(**SHARE),

@@ -201,14 +201,17 @@ def look(p: Pass, status: Status) -> Status:
     if not due(p, rollout):
         _wake_for_next(p, rollout)
         return _hold_if_blind(p, status)
+    before = kept(p, status)
     opened = open_checks(p, status, afresh=False)
     if opened is None:
-        status = status.model_copy(update={"checks": list(kept(p, status).values())})
+        status = status.model_copy(update={"checks": list(before.values())})
     else:
         status = opened
     have = {check.name: check for check in status.checks}
     judged = [
-        _judge(p, status, check, have[check.name]) for check in wanted_checks(p, status.rollout) if check.name in have
+        _judge(p, status, check, have[check.name]) if check.name in before else have[check.name]
+        for check in wanted_checks(p, status.rollout)
+        if check.name in have  # one that has just been opened was not asked about yet
     ]
     seen = p.answers.scrape_interval
     scrape = timedelta(seconds=seen) if seen is not None else rollout.scrape_interval

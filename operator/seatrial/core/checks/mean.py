@@ -237,9 +237,10 @@ def _missing(check: Check, stored: CheckStatus, allows: Allowed, situation: Situ
     mean = stored.mean or MeanStatus()
     spread = spread_of(mean)
     if not spread.known or not stored.evidence:
+        pairs = max(0, math.ceil(means.LEAST_PAIRS - spread.pairs))
         return (
-            "how widely the values are spread is not known yet: needs a few blocks of "
-            f"{_count(allows.size)} {_per(check)} by both"
+            f"how widely the values are spread is not known yet: needs {pairs + 1} more blocks of {_count(allows.size)} "
+            f"{_per(check)} in each arm, {format_duration(BLOCK)} each at the least"
         )
     more = needed(stored, allows, situation, goal)
     if more is None:
