@@ -356,6 +356,7 @@ effect("spec.traffic.stickiness.cookie.maxAge", at(f"{STICKY}.cookie.maxAge", "1
 effect("spec.traffic.stickiness.header.name", at(f"{STICKY}.header.name", "x-who"), trial(seconds=60)(rules))
 effect("spec.analysis.interval", at("analysis.interval", "60s"), trial(Behaviour(errors=0.3))(took))
 effect("spec.analysis.minSamples", at("analysis.minSamples", 1_000_000), trial()(phase))
+effect("spec.analysis.warmPeriod", at("analysis.warmPeriod", "5m"), trial(Behaviour(slow=0.5), seconds=120)(phase))
 effect("spec.analysis.none", at("analysis.none", "nobody calls it"), trial(seconds=60)(selectors))
 effect("spec.analysis.checks[].name", at(f"{CHECK}.name", "other"), trial(seconds=60)(verdicts))
 effect("spec.analysis.checks[].preset", at(f"{CHECK}.preset", "Latency"), trial(seconds=60)(verdicts))
@@ -404,6 +405,7 @@ STARTS: dict[str, Spec] = {
         preflight={"requests": {"configMapRef": {"name": "golden"}}}
     ),
     "spec.analysis.none": base_spec(),
+    "spec.analysis.warmPeriod": with_check(preset="Latency"),
     "spec.analysis.checks[].name": with_check(**CRITICAL),
     "spec.analysis.checks[].preset": with_check(**CRITICAL),
     "spec.analysis.checks[].from": with_check(**CRITICAL),

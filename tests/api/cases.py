@@ -592,6 +592,19 @@ BREAKING = [
     ),
     *(
         Case(
+            "warm-within-every-step",
+            resource(analysis={"warmPeriod": "10m"}, strategy={"stages": [stage]}),
+            "spec.analysis.warmPeriod",
+            "warmPeriod is 10m, and a step ends undecided after its maxDuration before any answer is timed: set a shorter "
+            "warmPeriod, or raise maxDuration",
+        )
+        for stage in (
+            {"shadow": {"maxDuration": "10m"}},
+            {"canary": {"steps": [{"weight": 5}, {"weight": 50, "maxDuration": "10m"}]}},
+        )
+    ),
+    *(
+        Case(
             "outcomes-need-a-canary",
             resource(
                 analysis={"checks": [{"name": "errors", "preset": "Errors"}, {"name": "c", **asked}]},

@@ -201,6 +201,13 @@ def _first_steps(spec: Mapping[str, Any]) -> list[timedelta]:
     return [parse_duration(canary["steps"][0]["maxDuration"]) for canary in _canaries(spec)]
 
 
+def _longest(spec: Mapping[str, Any]) -> list[timedelta]:
+    """The longest time of each exposure on which live requests, or copies of them, are judged."""
+    steps = [step for canary in _canaries(spec) for step in canary["steps"]]
+    shadows = [stage["shadow"] for stage in spec["strategy"]["stages"] if "shadow" in stage]
+    return [parse_duration(one["maxDuration"]) for one in (*shadows, *steps)]
+
+
 def _elsewhere(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Checks that read what another service counts of what came of the answers."""
     checks = spec["analysis"].get("checks", [])
@@ -927,6 +934,24 @@ RULES: tuple[Rule, ...] = (
             "the first canary step ends undecided after its maxDuration, before a check's mean may be judged (minDuration, 1h "
             "where left out): set the check's minDuration below, or raise maxDuration"
         ),
+    ),
+    Rule(
+        name="warm-within-every-step",
+        at="spec",
+        blame=".analysis.warmPeriod",
+        cel=(
+            "self.strategy.stages.all(s, (!has(s.shadow) || duration(self.analysis.warmPeriod) < "
+            "duration(s.shadow.maxDuration)) && (!has(s.canary) || s.canary.steps.all(t, "
+            "duration(self.analysis.warmPeriod) < duration(t.maxDuration))))"
+        ),
+        holds=lambda self: all(parse_duration(self["analysis"]["warmPeriod"]) < most for most in _longest(self)),
+        message=(
+            "warmPeriod is {period}, and a step ends undecided after its maxDuration before any answer is timed: set a shorter "
+            "warmPeriod, or raise maxDuration"
+        ),
+        values={
+            "period": Value("self.analysis.warmPeriod", lambda self: self["analysis"]["warmPeriod"]),
+        },
     ),
     Rule(
         name="outcomes-need-a-canary",

@@ -572,6 +572,9 @@ class Analysis(Model):
     """Time between two looks."""
     min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200
     """Requests the candidate must have answered before a check may pass. A failure needs no minimum."""
+    warm_period: Duration = timedelta(0)
+    """Latency: how long after a weight was confirmed, or a pod of either revision was made, answers are not counted. Caches
+    fill and code is compiled then."""
     none: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = None
     """Why no metric judges this model: steps then end by time, on pod health alone."""
     checks: Annotated[list[Check], Field(max_length=16, json_schema_extra=BY_NAME)] = Field(

@@ -88,6 +88,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         now=p.now,
         checks=sum(1 for check in wanted_checks(p, rollout) if check.query is None),
         interval=p.spec.analysis.interval,
+        warm_period=p.spec.analysis.warm_period,
         scrape_interval=scrape.total_seconds() if scrape is not None else None,
         vacant=p.spec.traffic.drain,
         rules=sticky.live_rules(status.traffic),

@@ -26,6 +26,7 @@ from seatrial.core.checks.base import (
     nearest,
     pods_pattern,
     unanswered,
+    verdict,
 )
 from seatrial.core.checks.gathering import gathered, kept
 from seatrial.core.checks.judging import judge_share
@@ -292,6 +293,10 @@ def fold(
     if stored.trial is None and situation.candidate.copied and situation.confirmed_at is None:
         # Until the copies are known to be the candidate's, they may be those of the revision before.
         return stored.model_copy(update={"through": milliseconds(situation.now)})
+    warm = warm_at(check, situation)
+    if warm is not None and milliseconds(situation.now) <= warm:
+        passed = {"through": milliseconds(situation.now), "outcome": Outcome.INCONCLUSIVE, "message": ""}
+        return stored.model_copy(update=passed)
     seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
     for side, arm, _ in read:
         if (problem := not_scraped(seen[side], side, arm, preset, end)) is not None:
@@ -312,6 +317,8 @@ def fold(
     # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(_countable_from(sample, start, end, since) for sample in samples)
+    if warm is not None:
+        start = max(start, (warm - INGESTION).timestamp())
     if stored.trial is None and preset.source is MetricSource.GATEWAY:
         own = _own_from(samples[0], start, end, situation)
         if own is None:
@@ -327,6 +334,17 @@ def fold(
     new = Arms(candidate=tallies["candidate"], stable=tallies.get("stable", Tally()))
     counted = gathered(stored, situation, new, terms_of(check))
     return counted.model_copy(update={"slower_than": edge, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
+
+
+def warm_at(check: Check, situation: Situation) -> datetime | None:
+    """The instant from which times of answers count: the warm period after the weight was confirmed, and after the newest pod
+    was made. None where all of them do.
+    """
+    if check.preset is not CheckPreset.LATENCY or situation.warm_period <= timedelta(0):
+        return None
+    changes = [created for _, arm in sides(situation) for created in arm.pods.values()]
+    changes.append(situation.confirmed_at or situation.now)
+    return milliseconds(max(changes)) + situation.warm_period
 
 
 def answers_of(
@@ -518,7 +536,13 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     """Fail at once on what is known; Pass on enough of it; else say what is missing."""
     if stored.outcome in (Outcome.NO_DATA, Outcome.ERROR):
         return stored
-    return judge_share(_subject(check, stored), terms_of(check), stored, situation)
+    judged = judge_share(_subject(check, stored), terms_of(check), stored, situation)
+    warm = warm_at(check, situation)
+    if judged.outcome is Outcome.INCONCLUSIVE and warm is not None and situation.now < warm:
+        left = timedelta(seconds=math.ceil((warm - situation.now).total_seconds()))
+        said = f"{judged.message}; answers are not counted for {format_duration(left)} more (warmPeriod)"
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, said)
+    return judged
 
 
 def _subject(check: Check, stored: CheckStatus) -> str:
