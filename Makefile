@@ -46,6 +46,11 @@ benchmark-verdicts: ## How often the judge is wrong, beside what people use toda
 	$(INSTALL) dev demo
 	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.verdicts $(ARGS)
 
+.PHONY: benchmark-means
+benchmark-means: ## The same for means, such as revenue per order (about 15 minutes)
+	$(INSTALL) dev demo
+	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.means $(ARGS)
+
 .PHONY: lint
 lint: venv ## Style, types and layers
 	$(SAY) 'ruff'

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("plan", "verdicts", "compare", "idle", "rollback")
+NAMES = ("plan", "verdicts", "means", "compare", "idle", "rollback")
 OUT = Path(__file__).resolve().parent.parent / "build-out" / "benchmarks"
 
 

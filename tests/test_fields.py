@@ -232,6 +232,13 @@ def with_check(**check: Any) -> Spec:
 
 
 SHARE = {"share": {"of": 'decisions_total{decision="block"}', "per": "decisions_total"}, "margin": {"points": "2"}}
+MEAN = {
+    "mean": {"of": "shop_revenue_total", "per": "shop_orders_total", "revisionLabel": "model_revision"},
+    "worseWhen": "Lower",
+    "margin": {"relative": "50%"},
+    "minSamples": 100,
+    "minDuration": "1m",
+}
 QUERY = {"query": "sum(score{$selector})", "max": "5"}
 
 effect("spec.replicas", at("replicas", 3), lambda s: len(serving(s).pods))
@@ -364,6 +371,7 @@ effect("spec.traffic.stickiness.cookie.maxAge", at(f"{STICKY}.cookie.maxAge", "1
 effect("spec.traffic.stickiness.header.name", at(f"{STICKY}.header.name", "x-who"), trial(seconds=60)(rules))
 effect("spec.analysis.interval", at("analysis.interval", "60s"), trial(Behaviour(errors=0.3))(took))
 effect("spec.analysis.minSamples", at("analysis.minSamples", 1_000_000), trial()(phase))
+effect("spec.analysis.warmPeriod", at("analysis.warmPeriod", "5m"), trial(Behaviour(slow=0.5), seconds=120)(phase))
 effect("spec.analysis.none", at("analysis.none", "nobody calls it"), trial(seconds=60)(selectors))
 effect("spec.analysis.checks[].name", at(f"{CHECK}.name", "other"), trial(seconds=60)(verdicts))
 effect("spec.analysis.checks[].preset", at(f"{CHECK}.preset", "Latency"), trial(seconds=60)(verdicts))
@@ -384,6 +392,10 @@ effect("spec.analysis.checks[].min", at(f"{CHECK}.min", "2"), trial(seconds=60)(
 effect("spec.analysis.checks[].max", at(f"{CHECK}.max", "0.5"), trial(seconds=60)(phase))
 for name, other in (("of", "other_total"), ("per", "other_total"), ("revisionLabel", "revision")):
     effect(f"spec.analysis.checks[].share.{name}", at(f"{CHECK}.share.{name}", other), trial(seconds=60)(selectors))
+for name, other in (("of", "other_total"), ("per", "other_total"), ("revisionLabel", "revision")):
+    effect(f"spec.analysis.checks[].mean.{name}", at(f"{CHECK}.mean.{name}", other), trial(seconds=60)(selectors))
+effect("spec.analysis.checks[].minSamples", at(f"{CHECK}.minSamples", 100_000), trial(seconds=200)(verdicts))
+effect("spec.analysis.checks[].minDuration", at(f"{CHECK}.minDuration", "30m"), trial(seconds=200)(verdicts))
 effect("spec.analysis.checks[].worseWhen", at(f"{CHECK}.worseWhen", "Lower"), trial(Behaviour(blocks=0.1))(phase))
 DRIFT = f"{CHECK}.drift"
 for name, other in (("histogram", "other_score"), ("classes", "other_total"), ("revisionLabel", "revision")):
@@ -415,12 +427,18 @@ STARTS: dict[str, Spec] = {
         preflight={"requests": {"configMapRef": {"name": "golden"}}}
     ),
     "spec.analysis.none": base_spec(),
+    "spec.analysis.warmPeriod": with_check(preset="Latency"),
     "spec.analysis.checks[].name": with_check(**CRITICAL),
     "spec.analysis.checks[].preset": with_check(**CRITICAL),
     "spec.analysis.checks[].from": with_check(**CRITICAL),
     "spec.analysis.checks[].margin.points": with_check(preset="Errors", max="100%", margin={"points": "1"}),
     "spec.analysis.checks[].margin.relative": with_check(preset="Errors", max="100%", margin={"relative": "10000%"}),
     "spec.analysis.checks[].slowerThan": with_check(preset="Latency", slowerThan="100ms"),
+    "spec.analysis.checks[].mean.of": with_check(**MEAN),
+    "spec.analysis.checks[].mean.per": with_check(**MEAN),
+    "spec.analysis.checks[].mean.revisionLabel": with_check(**MEAN),
+    "spec.analysis.checks[].minSamples": with_check(**MEAN),
+    "spec.analysis.checks[].minDuration": with_check(**MEAN),
     "spec.analysis.checks[].share.of": with_check(**SHARE),
     "spec.analysis.checks[].share.per": with_check(**SHARE),
     "spec.analysis.checks[].share.revisionLabel": with_check(**SHARE),

@@ -77,6 +77,9 @@ class Case:
 
 QUERY = "sum(up{$selector})"
 SHARE = {"of": 'decisions_total{decision="block"}', "per": "decisions_total"}
+MEAN = {"of": "revenue_total", "per": "orders_total"}
+REVENUE: Document = {"mean": MEAN, "worseWhen": "Lower", "margin": {"relative": "5%"}}
+ELSEWHERE: Document = {**REVENUE, "mean": {**MEAN, "revisionLabel": "revision"}}
 CHECK = "spec.analysis.checks[0]"
 STEPS = "spec.strategy.stages[0].canary.steps"
 
@@ -505,13 +508,13 @@ BREAKING = [
         "one-kind-of-check",
         with_check(preset="Errors", query=QUERY, max="1%"),
         CHECK,
-        "check c says none or several of preset, share, query, agreement and drift: name exactly one",
+        "check c says none or several of preset, share, mean, query, agreement and drift: name exactly one",
     ),
     Case(
         "one-kind-of-check",
         with_check(max="1"),
         CHECK,
-        "check c says none or several of preset, share, query, agreement and drift: name exactly one",
+        "check c says none or several of preset, share, mean, query, agreement and drift: name exactly one",
     ),
     Case(
         "share-needs-something-to-hold-it-against",
@@ -573,8 +576,103 @@ BREAKING = [
         "worse-when-of-share",
         with_check(share=SHARE, max="5%", worseWhen="Either"),
         f"{CHECK}.worseWhen",
-        "check c has worseWhen, which belongs to share; and a max is for shares that are worse when higher: remove one of the "
-        "two",
+        "check c has worseWhen, which belongs to share and mean; and a max is for shares that are worse when higher: remove "
+        "one of the two",
+    ),
+    *(
+        Case(
+            "mean-has-a-direction-and-a-margin",
+            with_check(mean=MEAN, **{"worseWhen": "Lower", "margin": {"relative": "5%"}, **wrong}),
+            CHECK,
+            "check c compares means, which have units of their own: say worseWhen, and a margin with relative below 100% and no "
+            "points; from, min and max say nothing of it, remove them",
+        )
+        for wrong in (
+            {"margin": {"relative": "100%"}},
+            {"margin": {"points": "5", "relative": "5%"}},
+            {"margin": {"points": "5"}},
+            {"max": "5"},
+            {"from": "Runtime"},
+        )
+    ),
+    Case(
+        "mean-has-a-direction-and-a-margin",
+        with_check(mean=MEAN, margin={"relative": "5%"}),
+        CHECK,
+        "check c compares means, which have units of their own: say worseWhen, and a margin with relative below 100% and no "
+        "points; from, min and max say nothing of it, remove them",
+    ),
+    *(
+        Case(
+            "horizon-of-mean",
+            with_check(share=SHARE, margin={"points": "1"}, **horizon),
+            CHECK,
+            "check c has minSamples or minDuration, which belong to mean: remove them; analysis.minSamples and the steps' "
+            "minDuration are for every check",
+        )
+        for horizon in ({"minSamples": 5000}, {"minDuration": "6h"})
+    ),
+    Case(
+        "horizon-within-a-month",
+        resource(
+            analysis={"checks": [{"name": "c", **REVENUE, "minDuration": "721h"}]},
+            strategy={"stages": [{"canary": {"steps": [{"weight": 5, "maxDuration": "800h"}]}}]},
+        ),
+        f"{CHECK}.minDuration",
+        "minDuration of check c is 721h and 720h (30 days) is the most: set 720h or less",
+    ),
+    Case(
+        "mean-within-its-step",
+        with_check(**REVENUE, minDuration="24h"),
+        "spec.analysis.checks",
+        "the first canary step ends undecided after its maxDuration, before a check's mean may be judged (minDuration, 1h where "
+        "left out): set the check's minDuration below, or raise maxDuration",
+    ),
+    Case(
+        "mean-within-its-step",
+        resource(
+            analysis={"checks": [{"name": "c", **REVENUE}]},
+            strategy={"stages": [{"canary": {"steps": [{"weight": 5, "maxDuration": "1h"}]}}]},
+        ),
+        "spec.analysis.checks",
+        "the first canary step ends undecided after its maxDuration, before a check's mean may be judged (minDuration, 1h where "
+        "left out): set the check's minDuration below, or raise maxDuration",
+    ),
+    *(
+        Case(
+            "warm-within-every-step",
+            resource(analysis={"warmPeriod": "10m"}, strategy={"stages": [stage]}),
+            "spec.analysis.warmPeriod",
+            "warmPeriod is 10m, and a step ends undecided after its maxDuration before any answer is timed: set a shorter "
+            "warmPeriod, or raise maxDuration",
+        )
+        for stage in (
+            {"shadow": {"maxDuration": "10m"}},
+            {"canary": {"steps": [{"weight": 5}, {"weight": 50, "maxDuration": "10m"}]}},
+        )
+    ),
+    *(
+        Case(
+            "outcomes-need-a-canary",
+            resource(
+                analysis={"checks": [{"name": "errors", "preset": "Errors"}, {"name": "c", **asked}]},
+                strategy={"stages": [{"shadow": {}}, *rest]},
+            ),
+            "spec.strategy.stages",
+            "a check reads what another service counts (revisionLabel), and nobody acts on the answers of a shadow or comes to "
+            "the preview of a blueGreen: add a canary, or remove the check",
+        )
+        for asked, rest in (
+            (ELSEWHERE, []),
+            ({"share": {**SHARE, "revisionLabel": "revision"}, "margin": {"points": "1"}}, [{"blueGreen": {}}]),
+        )
+    ),
+    Case(
+        "something-judges-the-shadow",
+        resource(analysis={"checks": [{"name": "c", **ELSEWHERE}]}, strategy={"stages": [{"shadow": {}}, ONE_STEP]}),
+        "spec.analysis.checks",
+        "every check reads what another service counts (revisionLabel), and nobody acts on the answers of a shadow, so it would "
+        "pass unjudged: add a check of errors, or remove the shadow",
     ),
     Case(
         "agreement-has-a-margin-only",
@@ -764,6 +862,14 @@ VALID = {
     ),
     "few pods and steps of the house": by_pods(1, strategyFrom="halves"),
     "every kind of stage": with_stages({"shadow": {"percent": 1}}, {"shadow": {"scale": "3"}}, {"blueGreen": {}}),
+    "an outcome that is judged after the shadow": resource(
+        analysis={"checks": [{"name": "errors", "preset": "Errors"}, {"name": "c", **ELSEWHERE}]},
+        strategy={"stages": [{"shadow": {}}, ONE_STEP]},
+    ),
+    "a mean with a horizon of its own": with_check(**REVENUE, minSamples=2000, minDuration="23h"),
+    "a mean of the model's own in a shadow": resource(
+        analysis={"checks": [{"name": "c", **REVENUE}]}, strategy={"stages": [{"shadow": {}}]}
+    ),
     "a preview that a person judges": with_stages(
         {"blueGreen": {"approval": {"when": "ToLeave"}}}, onUndecided="Rollback"
     ),

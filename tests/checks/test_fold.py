@@ -379,6 +379,35 @@ def test_prometheus_three_spells_edges_its_own_way() -> None:
     assert folded.step == arms((40, 100), (20, 1000))
 
 
+def warming(seconds: float = 15, **where: Any) -> CheckStatus:
+    answers: dict[str, MetricAnswer] = {
+        "latency/candidate": buckets(1, (0, BEFORE), (10, CANDIDATE_AFTER)),
+        "latency/stable": buckets(0, (0, BEFORE), (10, STABLE_AFTER)),
+    }
+    here = situation(at(seconds), start=at(1), **where)
+    return checks.judge(LATENCY, checks.fold(LATENCY, begun(name="latency"), here, PRESETS, answers), here)
+
+
+def test_answers_of_the_warm_period_are_not_timed() -> None:
+    """After the weight was confirmed, and after the newest pod of either side."""
+    warm: dict[str, Any] = {"warm_period": timedelta(seconds=60)}
+    early = warming(**warm)
+    assert (early.step, early.through) == (None, at(15))
+    assert early.message.endswith("answers are not counted for 45s more (warmPeriod)")
+    for arm, revision in (("candidate", CANDIDATE), ("stable", STABLE)):
+        slot: Any = "b" if arm == "candidate" else "a"
+        young: dict[str, Any] = {arm: Arm(revision, slot, {"fraud-x": at(-44)})}
+        assert warming(confirmed_at=at(-300), **young, **warm).step is None
+        old: dict[str, Any] = {arm: Arm(revision, slot, {"fraud-x": at(-70)})}
+        assert warming(confirmed_at=at(-300), **old, **warm).step == arms((40, 100), (20, 1000))
+    assert warming(confirmed_at=None, **warm).step is None
+    assert warming().step == arms((40, 100), (20, 1000)), "without one, all are"
+
+
+def test_errors_are_counted_from_the_first_request_on() -> None:
+    assert fold(begun(), FINE, warm_period=timedelta(minutes=10)).step == fold(begun(), FINE).step
+
+
 def test_evidence_is_what_status_can_hold() -> None:
     folded = fold(begun(), FINE)
     assert CheckStatus.model_validate(folded.wire()) == folded

@@ -12,7 +12,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import zip_longest
@@ -125,6 +125,8 @@ class Behaviour:
     """Share of answers that decide to block."""
     scores: float = 0.0
     """How much higher its scores are than usual, in log-odds."""
+    revenue: float = 40.0
+    """What a shop takes on average for an order; every fifth answer becomes one."""
     errors_from: int = 0
     """Requests served before the errors begin."""
     crash_after: float | None = None
@@ -135,6 +137,20 @@ class Behaviour:
     """Seconds in ContainerCreating before it starts."""
     preflight: str = ""
     """The first difference that recorded requests would show."""
+
+
+@dataclass
+class Shop:
+    """A service that acts on the answers: orders and what they bring, by revision. Its chances are its own."""
+
+    random: random.Random
+    taken: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def orders(self, revision: str, count: int, revenue: float) -> None:
+        """Bring a revision's orders up to this number; an order brings half of `revenue`, or half as much again."""
+        have, total = self.taken.get(revision, (0, 0.0))
+        total += revenue * math.fsum(self.random.choice((0.5, 1.5)) for _ in range(count - have))
+        self.taken[revision] = (max(have, count), total)
 
 
 @dataclass
@@ -344,6 +360,7 @@ class World:
         self.counters: dict[Labels, float] = {}
         self.served: Counter[str] = Counter()
         self.copied: Counter[str] = Counter()
+        self.shop = Shop(random.Random(seed))
         self.installation = Installation(
             gateway=("gateways", "gateway"),
             prometheus="http://prometheus:9090",
@@ -803,6 +820,7 @@ class World:
         self._decisions()
         if any("drift" in check for check in self.resource["spec"].get("analysis", {}).get("checks", ())):
             self._scores()
+        self._show_shop()
         for cluster, (count, errors, slow) in self._tallies.items():
             self._add(cluster, count, errors=errors, slow=slow)
         self._tallies.clear()
@@ -828,6 +846,17 @@ class World:
                 share = 1.0 if math.isinf(edge) else usual.cdf(math.log(edge / (1.0 - edge)))
                 labels = {**own, "__name__": "model_score_bucket", "le": "+Inf" if math.isinf(edge) else f"{edge:g}"}
                 self.counters[tuple(sorted(labels.items()))] = int(made * share)
+
+    def _show_shop(self) -> None:
+        """What another service counts of the answers, by the revision in their header; where somebody asks for it."""
+        if not any("mean" in check for check in self.resource["spec"].get("analysis", {}).get("checks", [])):
+            return
+        for pod in self.pods:
+            self.shop.orders(pod.revision, self.served[pod.revision] // 5, self.behaviour(pod.image).revenue)
+        for name, (orders, revenue) in self.shop.taken.items():
+            own = {"namespace": NAMESPACE, "pod": "shop-1", "model_revision": name}
+            for metric, value in (("shop_orders_total", orders), ("shop_revenue_total", revenue)):
+                self.counters[tuple(sorted({**own, "__name__": metric}.items()))] = value
 
     def _proof(self, cluster: str) -> None:
         """What a scraped proxy shows of a cluster before any request."""

@@ -29,6 +29,7 @@ PLURAL = "modeldeployments"
 
 DURATION_PATTERN = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
 DECIMAL_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$"
+AMOUNT_PATTERN = r"^[0-9]{1,18}(\.[0-9]{1,9})?$"
 PERCENT_PATTERN = r"^[0-9]{1,5}(\.[0-9]{1,6})?%$"
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -93,6 +94,14 @@ def _parse_decimal(text: object) -> Decimal:
     return Decimal(text)
 
 
+def _parse_amount(text: object) -> Decimal:
+    if isinstance(text, Decimal):
+        return text
+    if not isinstance(text, str) or not re.match(AMOUNT_PATTERN, text):
+        raise ValueError(f'{text!r} is not an amount written as a string, such as "1204.5"')
+    return Decimal(text)
+
+
 def _parse_time(value: object) -> datetime:
     if isinstance(value, datetime):
         return value.astimezone(UTC)
@@ -129,6 +138,15 @@ Number = Annotated[
     WithJsonSchema({"type": "string", "pattern": DECIMAL_PATTERN, "maxLength": 32}),
 ]
 """A decimal number written as a string."""
+
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_parse_amount),
+    PlainSerializer(lambda v: f"{v:f}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN, "maxLength": 32}),
+]
+"""A sum of what a counter counts, 0 or more: money, seconds, tokens. Written as a string, since it may have both many digits
+and a fraction."""
 
 Time = Annotated[
     datetime,

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from seatrial.api.base import GROUP, parse_duration
+from seatrial.api.base import GROUP, format_duration, parse_duration
+from seatrial.api.spec import MEAN_DURATION
 
 NAME_MAX = 52
 """A Deployment is named NAME-REVISION and may have 63 characters; a revision has 10."""
@@ -193,6 +194,33 @@ def _ways(analysis: Mapping[str, Any]) -> set[tuple[Any, ...]]:
     return {(one["mode"], one.get("tolerance"), one.get("topK")) for one in asked}
 
 
+def _means(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [check for check in spec["analysis"].get("checks", []) if "mean" in check]
+
+
+def _horizon(check: Mapping[str, Any]) -> timedelta:
+    """How long a mean is watched before any verdict."""
+    return parse_duration(check["minDuration"]) if "minDuration" in check else MEAN_DURATION
+
+
+def _first_steps(spec: Mapping[str, Any]) -> list[timedelta]:
+    """The longest time of each canary's first step."""
+    return [parse_duration(canary["steps"][0]["maxDuration"]) for canary in _canaries(spec)]
+
+
+def _longest(spec: Mapping[str, Any]) -> list[timedelta]:
+    """The longest time of each exposure on which live requests, or copies of them, are judged."""
+    steps = [step for canary in _canaries(spec) for step in canary["steps"]]
+    shadows = [stage["shadow"] for stage in spec["strategy"]["stages"] if "shadow" in stage]
+    return [parse_duration(one["maxDuration"]) for one in (*shadows, *steps)]
+
+
+def _elsewhere(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Checks that read what another service counts of what came of the answers."""
+    checks = spec["analysis"].get("checks", [])
+    return [check for check in checks if "revisionLabel" in (check.get("share") or check.get("mean") or {})]
+
+
 def _by_pods(spec: Mapping[str, Any]) -> bool:
     """Whether pods are weights."""
     return "replicaRatio" in spec["traffic"]
@@ -213,7 +241,7 @@ def _one_pod_fits(spec: Mapping[str, Any]) -> bool:
     return spec["replicas"] == 0 or all(2 * step["weight"] * (spec["replicas"] + 1) >= 100 for step in steps)
 
 
-CHECKS = ("preset", "share", "query", "agreement", "drift")
+CHECKS = ("preset", "share", "mean", "query", "agreement", "drift")
 ROUTERS = ("gatewayAPI", "routeRef", "replicaRatio")
 STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
@@ -227,6 +255,8 @@ _OPEN_INFERENCE_CEL = f"has(self.runtime) && self.runtime in {list(OPEN_INFERENC
 _TIMED = ("Latency", "FirstToken", "InterToken")
 _OF_TOKENS = ("FirstToken", "InterToken")
 _CHECK = _quoted("name")
+_HORIZON_CEL = f"has(c.minDuration) ? c.minDuration : '{format_duration(MEAN_DURATION)}'"
+_ELSEWHERE_CEL = "(has(c.share) && has(c.share.revisionLabel)) || (has(c.mean) && has(c.mean.revisionLabel))"
 _BY_PODS_CEL = "has(self.traffic.replicaRatio)"
 _CANARY_CEL = "self.strategy.stages[self.strategy.stages.size() - 1].canary"
 _LOWEST = Value(f"{_CANARY_CEL}.steps[0].weight", _lowest)
@@ -836,9 +866,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="one-kind-of-check",
         at="spec.analysis.checks[]",
-        cel="[has(self.preset), has(self.share), has(self.query), has(self.agreement), has(self.drift)].exists_one(x, x)",
+        cel="[has(self.preset), has(self.share), has(self.mean), has(self.query), has(self.agreement), has(self.drift)].exists_one(x, x)",
         holds=lambda self: sum(kind in self for kind in CHECKS) == 1,
-        message="check {check} says none or several of preset, share, query, agreement and drift: name exactly one",
+        message="check {check} says none or several of preset, share, mean, query, agreement and drift: name exactly one",
         values={"check": _CHECK},
     ),
     Rule(
@@ -858,15 +888,127 @@ RULES: tuple[Rule, ...] = (
         name="worse-when-of-share",
         at="spec.analysis.checks[]",
         blame=".worseWhen",
-        cel="!has(self.worseWhen) || (has(self.share) && (self.worseWhen == 'Higher' || !has(self.max)))",
+        cel=(
+            "!has(self.worseWhen) || has(self.mean) || "
+            "(has(self.share) && (self.worseWhen == 'Higher' || !has(self.max)))"
+        ),
         holds=lambda self: (
-            "worseWhen" not in self or ("share" in self and (self["worseWhen"] == "Higher" or "max" not in self))
+            "worseWhen" not in self
+            or "mean" in self
+            or ("share" in self and (self["worseWhen"] == "Higher" or "max" not in self))
         ),
         message=(
-            "check {check} has worseWhen, which belongs to share; and a max is for shares that are worse when higher: remove "
+            "check {check} has worseWhen, which belongs to share and mean; and a max is for shares that are worse when higher: remove "
             "one of the two"
         ),
         values={"check": _CHECK},
+    ),
+    Rule(
+        name="mean-has-a-direction-and-a-margin",
+        at="spec.analysis.checks[]",
+        cel=(
+            "!has(self.mean) || (has(self.worseWhen) && has(self.margin) && has(self.margin.relative) && "
+            "!has(self.margin.points) && double(self.margin.relative.replace('%', '')) < 100.0 && "
+            "!(has(self.from) || has(self.min) || has(self.max)))"
+        ),
+        holds=lambda self: (
+            "mean" not in self
+            or (
+                "worseWhen" in self
+                and self.get("margin", {}).keys() == {"relative"}
+                and _number(self["margin"]["relative"]) < 100
+                and not {"from", "min", "max"} & self.keys()
+            )
+        ),
+        message=(
+            "check {check} compares means, which have units of their own: say worseWhen, and a margin with relative below 100% "
+            "and no points; from, min and max say nothing of it, remove them"
+        ),
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="horizon-of-mean",
+        at="spec.analysis.checks[]",
+        cel="has(self.mean) || !(has(self.minSamples) || has(self.minDuration))",
+        holds=lambda self: "mean" in self or not {"minSamples", "minDuration"} & self.keys(),
+        message=(
+            "check {check} has minSamples or minDuration, which belong to mean: remove them; analysis.minSamples and the "
+            "steps' minDuration are for every check"
+        ),
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="horizon-within-a-month",
+        at="spec.analysis.checks[]",
+        blame=".minDuration",
+        cel="!has(self.minDuration) || duration(self.minDuration) <= duration('720h')",
+        holds=lambda self: "minDuration" not in self or _between(self["minDuration"], None, "720h"),
+        message="minDuration of check {check} is {least} and 720h (30 days) is the most: set 720h or less",
+        values={"check": _CHECK, "least": _quoted("minDuration")},
+    ),
+    Rule(
+        name="mean-within-its-step",
+        at="spec",
+        blame=".analysis.checks",
+        cel=(
+            "!has(self.analysis.checks) || self.analysis.checks.all(c, !has(c.mean) || self.strategy.stages.all(s, "
+            f"!has(s.canary) || duration({_HORIZON_CEL}) < duration(s.canary.steps[0].maxDuration)))"
+        ),
+        holds=lambda self: all(_horizon(check) < most for check in _means(self) for most in _first_steps(self)),
+        message=(
+            "the first canary step ends undecided after its maxDuration, before a check's mean may be judged (minDuration, 1h "
+            "where left out): set the check's minDuration below, or raise maxDuration"
+        ),
+    ),
+    Rule(
+        name="warm-within-every-step",
+        at="spec",
+        blame=".analysis.warmPeriod",
+        cel=(
+            "self.strategy.stages.all(s, (!has(s.shadow) || duration(self.analysis.warmPeriod) < "
+            "duration(s.shadow.maxDuration)) && (!has(s.canary) || s.canary.steps.all(t, "
+            "duration(self.analysis.warmPeriod) < duration(t.maxDuration))))"
+        ),
+        holds=lambda self: all(parse_duration(self["analysis"]["warmPeriod"]) < most for most in _longest(self)),
+        message=(
+            "warmPeriod is {period}, and a step ends undecided after its maxDuration before any answer is timed: set a shorter "
+            "warmPeriod, or raise maxDuration"
+        ),
+        values={
+            "period": Value("self.analysis.warmPeriod", lambda self: self["analysis"]["warmPeriod"]),
+        },
+    ),
+    Rule(
+        name="outcomes-need-a-canary",
+        at="spec",
+        blame=".strategy.stages",
+        cel=(
+            f"!has(self.analysis.checks) || !self.analysis.checks.exists(c, {_ELSEWHERE_CEL}) || "
+            "self.strategy.stages.exists(s, has(s.canary))"
+        ),
+        holds=lambda self: not _elsewhere(self) or bool(_canaries(self)),
+        message=(
+            "a check reads what another service counts (revisionLabel), and nobody acts on the answers of a shadow or comes to "
+            "the preview of a blueGreen: add a canary, or remove the check"
+        ),
+    ),
+    Rule(
+        name="something-judges-the-shadow",
+        at="spec",
+        blame=".analysis.checks",
+        cel=(
+            "!self.strategy.stages.exists(s, has(s.shadow)) || !has(self.analysis.checks) || "
+            f"self.analysis.checks.size() == 0 || !self.analysis.checks.all(c, {_ELSEWHERE_CEL})"
+        ),
+        holds=lambda self: (
+            not any("shadow" in stage for stage in self["strategy"]["stages"])
+            or not self["analysis"].get("checks")
+            or len(_elsewhere(self)) < len(self["analysis"]["checks"])
+        ),
+        message=(
+            "every check reads what another service counts (revisionLabel), and nobody acts on the answers of a shadow, so it "
+            "would pass unjudged: add a check of errors, or remove the shadow"
+        ),
     ),
     Rule(
         name="agreement-has-a-margin-only",

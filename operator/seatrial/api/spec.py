@@ -523,13 +523,32 @@ class Drift(Model):
     read."""
 
 
+class Mean(Model):
+    """A sum by a number, both counted by the model or by another service: revenue per order, seconds per token."""
+
+    of: Selector
+    """What is summed up, as a PromQL selector of a counter: `shop_revenue_euros_total`, or a histogram's `_sum`."""
+    per: Selector
+    """What it is divided by, best a number of requests: `shop_orders_total`, or the histogram's `_count`."""
+    revision_label: Label | None = None
+    """The label in which another service keeps the answer's header `x-model-revision`; left out, the model's own pods are
+    read."""
+
+
+MEAN_SAMPLES = 1000
+"""Least number of `per` before a verdict on a mean, unless the check says otherwise."""
+MEAN_DURATION = timedelta(hours=1)
+"""Least time before a verdict on a mean, unless the check says otherwise."""
+
+
 class Margin(Model):
     """How much worse than stable is still acceptable; with both given, the stricter counts."""
 
     points: Number | None = None
     """Percentage points (`0.5`: 1.0 % against 0.5 %)."""
     relative: Percent | None = None
-    """Relative to stable's own share (`50%`: 1.5 % against 1.0 %), never less than 0.25 points."""
+    """Relative to stable's own share (`50%`: 1.5 % against 1.0 %), never less than 0.25 points; or to its mean (`5%`: 38
+    against 40), below 100%."""
 
 
 BOUND_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?%?$"
@@ -556,8 +575,15 @@ class Check(Model):
     """A share of your own, candidate against stable: decisions, refused inputs, orders."""
     drift: Drift | None = None
     """How far the candidate's predictions are from stable's: scores of a histogram, or classes."""
+    mean: Mean | None = None
+    """A mean of your own, candidate against stable: revenue per order, tokens per request, seconds per token."""
     worse_when: WorseWhen | None = None
-    """Share: which change counts against the candidate; `Higher` where left out."""
+    """Share, mean: which change counts against the candidate; of a share `Higher` where left out."""
+    min_samples: Annotated[int, Field(ge=100, le=1_000_000_000)] | None = None
+    """Mean: how many of `per` the candidate must have before any verdict, a failure too; 1000 where left out. A twentieth of
+    it is the least that one observation is made of."""
+    min_duration: Duration | None = None
+    """Mean: how long it must have been watched before any verdict, a failure too; 1h where left out."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
     """A PromQL query that gives one number; every selector carries `$selector` or `$namespace`."""
     min: CheckBound | None = None
@@ -594,6 +620,9 @@ class Analysis(Model):
     """Time between two looks."""
     min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] = 200
     """Requests the candidate must have answered before a check may pass. A failure needs no minimum."""
+    warm_period: Duration = timedelta(0)
+    """Latency: how long after a weight was confirmed, or a pod of either revision was made, answers are not counted. Caches
+    fill and code is compiled then."""
     none: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = None
     """Why no metric judges this model: steps then end by time, on pod health alone."""
     checks: Annotated[list[Check], Field(max_length=16, json_schema_extra=BY_NAME)] = Field(

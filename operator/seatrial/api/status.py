@@ -8,12 +8,13 @@ Times are absolute. Nothing in here changes unless something happened.
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from seatrial.api.base import Duration, Model, Number, Sentence, Time
+from seatrial.api.base import Amount, Duration, Model, Number, Sentence, Time
 from seatrial.api.spec import MetricSource, RouterKind
 
 RevisionName = Annotated[str, StringConstraints(max_length=16, pattern=r"^[0-9a-f]{10}$")]
@@ -295,6 +296,68 @@ class DriftStatus(Model):
     """The latest of them; it stands until the next one."""
 
 
+class Amounts(Model):
+    """What a mean is made of."""
+
+    sum: Amount = Decimal(0)
+    """What was summed up: money, seconds, tokens."""
+    count: Amount = Decimal(0)
+    """What it is divided by: orders, requests."""
+
+
+class MeanArms(Model):
+    """The same on both sides over the same time."""
+
+    stable: Amounts = Amounts()
+    """The accepted revision."""
+    candidate: Amounts = Amounts()
+    """The revision on trial."""
+
+
+Millionths = Annotated[int, Field(ge=-(10**18), le=10**18)]
+"""A number that is no integer, in millionths."""
+
+
+class SpreadStatus(Model):
+    """How widely the values are spread, from blocks of requests beside their neighbours; in stable's means."""
+
+    squares: Annotated[Millionths, Field(ge=0)] = 0
+    """Sum of squared differences of neighbouring blocks, by the noise expected of each."""
+    pairs: Annotated[Millionths, Field(ge=0)] = 0
+    """How many of them."""
+    last: Millionths = 0
+    """The value of the last block."""
+    last_size: Amount = Decimal(0)
+    """How many requests it was made of, one arm beside the other; 0 where the next block has no neighbour."""
+    fresh_sum: Amount = Decimal(0)
+    """What stable summed up of late: each block counts for less than the one after it."""
+    fresh_count: Amount = Decimal(0)
+    """What that is divided by."""
+
+
+class MeanStatus(Model):
+    """What a check on a mean has counted. Requests are added up to blocks, and a block is one observation."""
+
+    since: Time | None = None
+    """When its evidence began."""
+    step: MeanArms = MeanArms()
+    """Since the present weight was confirmed."""
+    trial: MeanArms = MeanArms()
+    """Of the whole trial."""
+    block: MeanArms = MeanArms()
+    """Of the present block."""
+    block_since: Time | None = None
+    """When the present block began."""
+    blocks: Annotated[int, Field(ge=0)] = 0
+    """Blocks that were weighed."""
+    spread: SpreadStatus | None = None
+    """How widely the values are spread, from the hour before the trial on."""
+    per_hour: Amount = Decimal(0)
+    """How much stable counted in that hour of what the sum is divided by."""
+    moments: Annotated[list[Millionths], Field(max_length=7)] = []
+    """Sums over the blocks, in standard deviations, from which the interval of the verdict is found."""
+
+
 class CheckStatus(Model):
     """A check's evidence and its latest verdict."""
 
@@ -340,6 +403,8 @@ class CheckStatus(Model):
     """What the counts say so far, for each direction that counts against the candidate."""
     drift: DriftStatus | None = None
     """Predictions by bin, for a drift check; unset until stable has made enough to choose the bins from."""
+    mean: MeanStatus | None = None
+    """What was counted, for a check on a mean."""
     forecast: Sentence = ""
     """Why this plan will be slow to decide at stable's rate, or cannot; empty where it will not."""
 

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -179,11 +180,12 @@ def _queries(document: dict[str, Any]) -> Iterator[Finding]:
     ):
         if not isinstance(check, dict):
             continue
-        query, share = check.get("query"), check.get("share")
-        selectors = [(field, share.get(field)) for field in ("of", "per")] if isinstance(share, dict) else []
-        for field, text in selectors:
+        query = check.get("query")
+        for kind, field in product(("share", "mean"), ("of", "per")):
+            counted = check.get(kind)
+            text = counted.get(field) if isinstance(counted, dict) else None
             if isinstance(text, str) and isinstance(problem := promql.named(text), str):
-                yield Finding(f"{path}.share.{field}", problem)
+                yield Finding(f"{path}.{kind}.{field}", problem)
         if isinstance(query, str) and ("$selector" in query or "$namespace" in query):
             asked = Check.model_construct(name=str(check.get("name", "")), query=query)
             for problem in promql.problems(asked, str(namespace)):

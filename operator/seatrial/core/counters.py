@@ -21,6 +21,7 @@ Times are Unix seconds.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -120,6 +121,32 @@ def scrape_interval(series: Iterable[Series]) -> float | None:
     return scrapes(series).interval()
 
 
+def risen(
+    series: Sequence[Series],
+    start: float,
+    end: float,
+    seen: Scrapes,
+    born: Mapping[str, float],
+    *,
+    since: float | None = None,
+    own: AbstractSet[str] = frozenset(),
+) -> float | NoData:
+    """How much all these counters rose between two instants: of money or seconds, no whole number.
+
+    `seen` are the scrapes of their targets, `born` the creation times of pods by name, `since` is when the chain of
+    looks began that this one continues (left out: at `start`). A pod that was born in an earlier look and not
+    scraped before it ended has not been counted yet, so all it has counted is new. `own` as in `without_copies`.
+    """
+    found = []
+    young = born_since(born, start, since)
+    for one in without_copies(series, own):
+        rise = _rise(one, start, end, seen, young)
+        if rise is None:
+            return unknown_past(one, start, seen)
+        found.append(rise)
+    return math.fsum(found)
+
+
 def count(
     series: Sequence[Series],
     start: float,
@@ -130,20 +157,9 @@ def count(
     since: float | None = None,
     own: AbstractSet[str] = frozenset(),
 ) -> int | NoData:
-    """How much all these counters rose between two instants.
-
-    `seen` are the scrapes of their targets, `born` the creation times of pods by name, `since` is when the chain of
-    looks began that this one continues (left out: at `start`). A pod that was born in an earlier look and not
-    scraped before it ended has not been counted yet, so all it has counted is new. `own` as in `without_copies`.
-    """
-    total = 0.0
-    young = born_since(born, start, since)
-    for one in without_copies(series, own):
-        risen = _rise(one, start, end, seen, young)
-        if risen is None:
-            return unknown_past(one, start, seen)
-        total += risen
-    return round(total)
+    """The same of counters that count whole things: requests, errors."""
+    total = risen(series, start, end, seen, born, since=since, own=own)
+    return total if isinstance(total, NoData) else round(total)
 
 
 def unknown_past(one: Series, start: float, seen: Scrapes) -> NoData:

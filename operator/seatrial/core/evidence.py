@@ -26,14 +26,15 @@ FIRST_LOOK = timedelta(seconds=5)
 
 
 def wanted_checks(p: Pass, rollout: Rollout | None) -> list[Check]:
-    """The checks in force; answers are compared in a shadow only, where both models get the same requests."""
+    """The checks in force, of those that the present stage can answer."""
     if rollout is not None and rollout.drill is not None:
         return [DRILL]
     if p.spec.analysis.none is not None:
         return []
     here = p.legs[0] if rollout is None else voyage.leg(p, rollout)
-    shadowed = here.kind is Kind.SHADOW and (rollout is None or not rollout.promoting)
-    return [check for check in p.spec.analysis.checks if shadowed or check.agreement is None]
+    promoting = rollout is not None and rollout.promoting
+    kind = Kind.CANARY if promoting and here.kind is Kind.SHADOW else here.kind
+    return [check for check in p.spec.analysis.checks if checks.answers_in(check, kind)]
 
 
 def definition(check: Check) -> str:
@@ -87,6 +88,7 @@ def situation(p: Pass, status: Status, revision: str) -> checks.Situation:
         now=p.now,
         checks=sum(1 for check in wanted_checks(p, rollout) if check.query is None),
         interval=p.spec.analysis.interval,
+        warm_period=p.spec.analysis.warm_period,
         scrape_interval=scrape.total_seconds() if scrape is not None else None,
         vacant=p.spec.traffic.drain,
         rules=sticky.live_rules(status.traffic),
@@ -201,14 +203,17 @@ def look(p: Pass, status: Status) -> Status:
     if not due(p, rollout):
         _wake_for_next(p, rollout)
         return _hold_if_blind(p, status)
+    before = kept(p, status)
     opened = open_checks(p, status, afresh=False)
     if opened is None:
-        status = status.model_copy(update={"checks": list(kept(p, status).values())})
+        status = status.model_copy(update={"checks": list(before.values())})
     else:
         status = opened
     have = {check.name: check for check in status.checks}
     judged = [
-        _judge(p, status, check, have[check.name]) for check in wanted_checks(p, status.rollout) if check.name in have
+        _judge(p, status, check, have[check.name]) if check.name in before else have[check.name]
+        for check in wanted_checks(p, status.rollout)
+        if check.name in have  # one that has just been opened was not asked about yet
     ]
     seen = p.answers.scrape_interval
     scrape = timedelta(seconds=seen) if seen is not None else rollout.scrape_interval
@@ -225,7 +230,7 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
     assert status.rollout is not None
     seen = situation(p, status, status.rollout.revision)
     folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
-    if stored.pace is None and folded.pace is not None and status.rollout.drill is None:
+    if checks.has_learned(folded) and not checks.has_learned(stored) and status.rollout.drill is None:
         folded = _forecast(p, check, folded)
     if stored.drift is None:
         _tell_what_is_not_seen(p, folded)

@@ -34,8 +34,9 @@ def substitute(query: str, selector: str, namespace: str, window: str) -> str:
 
 def problems(check: Check, namespace: str) -> list[str]:
     """What is wrong with a check's query, each as a sentence; empty for a good one, and for a preset."""
-    if check.share is not None:
-        read = (named(check.share.of), named(check.share.per))
+    asked = check.share or check.mean
+    if asked is not None:
+        read = (named(asked.of), named(asked.per))
         return [f"check {check.name}: {problem}" for problem in read if isinstance(problem, str)]
     if check.drift is not None:
         found = named(check.drift.histogram or check.drift.classes or "")

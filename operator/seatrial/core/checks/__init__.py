@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from seatrial.api.spec import Analysis, Check, Runtime
 from seatrial.api.status import CheckStatus, Outcome
-from seatrial.core.checks import agreement, drift, drill, query, share
+from seatrial.core.checks import agreement, blocks, drift, drill, mean, query, share
 from seatrial.core.checks.base import Arm, Hold, Kind, Place, Presets, Refusal, Situation
 from seatrial.core.checks.forecast import Stable, warning
 from seatrial.core.checks.gathering import pace_of
 from seatrial.core.checks.share import WINDOW
 from seatrial.core.checks.terms import terms_of
+from seatrial.core.legs import Kind as LegKind
 from seatrial.core.legs import Leg
 from seatrial.core.questions import MetricAnswer, MetricQuestion
 from seatrial.core.statistics import clumps
@@ -29,9 +30,11 @@ __all__ = [
     "Refusal",
     "Runtime",
     "Situation",
+    "answers_in",
     "ask",
     "fold",
     "forecast",
+    "has_learned",
     "judge",
     "needs_control",
     "opening",
@@ -41,7 +44,7 @@ __all__ = [
 
 LEARNED = 20
 """Windows of stable's past from which on a forecast is made."""
-KINDS: tuple[Kind, ...] = (drill, share, query, agreement, drift)
+KINDS: tuple[Kind, ...] = (drill, share, mean, query, agreement, drift)
 
 
 def kind_of(check: Check) -> Kind:
@@ -50,7 +53,7 @@ def kind_of(check: Check) -> Kind:
         if kind.handles(check):
             return kind
     raise LookupError(
-        f"check {check.name} is of no known kind: it needs a preset, a share, a query, an agreement or a drift"
+        f"check {check.name} is of no known kind: it needs a preset, a share, a mean, a query, an agreement or a drift"
     )
 
 
@@ -96,12 +99,33 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
 
 def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: Analysis) -> str:
     """Why a plan will be slow to decide, from what stable's past taught; empty where it will not, or nothing was taught."""
+    if check.mean is not None:
+        return mean.forecast(check, learned, legs, analysis)
     pace = pace_of(learned)
     if (check.preset is None and check.share is None) or pace.windows < LEARNED:
         return ""
     terms, seconds = terms_of(check), pace.windows * max(WINDOW, analysis.interval).total_seconds()
     stable = Stable(pace.total / seconds, clumps.share(pace), clumps.clump(pace, terms.inflation))
     return warning(check.name, terms, stable, legs, analysis.interval, analysis.min_samples)
+
+
+def has_learned(stored: CheckStatus) -> bool:
+    """Whether stable's past was looked at."""
+    return stored.pace is not None or (stored.mean is not None and stored.mean.spread is not None)
+
+
+def answers_in(check: Check, kind: LegKind) -> bool:
+    """Whether a stage of this kind can answer a check: only in a shadow both models answer the same request, and nobody acts
+    on what a shadow answers."""
+    if kind is LegKind.SHADOW:
+        return not counts_elsewhere(check)
+    return check.agreement is None
+
+
+def counts_elsewhere(check: Check) -> bool:
+    """Whether a check reads what another service counts of what came of the answers."""
+    asked = check.share or check.mean
+    return asked is not None and asked.revision_label is not None
 
 
 def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
@@ -118,6 +142,7 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
         "recent": None,
         "previous": None,
         "block_since": None,
+        "mean": None if stored.mean is None else blocks.restart(stored.mean, trial=trial),
         "evidence": [] if trial else [side.model_copy(update={"step": []}) for side in stored.evidence],
     }
     if stored.drift is not None:

@@ -85,6 +85,8 @@ class Situation:
     """Checks on shares that are in force: they share the chance of a false alarm."""
     interval: timedelta = timedelta(seconds=15)
     """Time between two looks."""
+    warm_period: timedelta = timedelta(0)
+    """How long times of answers are not counted after a change of weight or a new pod."""
     scrape_interval: float | None = None
     """Seconds between scrapes, where they are known when the question is asked."""
     place: Place | None = None

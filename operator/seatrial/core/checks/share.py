@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from seatrial.api.base import format_duration
 from seatrial.api.spec import Check, CheckPreset, MetricSource
@@ -25,6 +25,7 @@ from seatrial.core.checks.base import (
     milliseconds,
     nearest,
     unanswered,
+    verdict,
 )
 from seatrial.core.checks.gathering import gathered, kept
 from seatrial.core.checks.judging import judge_share
@@ -89,7 +90,7 @@ def opening(
     check: Check, situation: Situation, presets: Presets, answers: Mapping[str, MetricAnswer]
 ) -> CheckStatus | Refusal | Hold:
     """The gateway where its metrics are found (it sees refused and reset requests too), else the runtime."""
-    if check.share is not None and isinstance(problem := _own(check), str):
+    if check.share is not None and isinstance(problem := own_preset(check), str):
         return Refusal(problem)
     readable = _eligible(check, situation, presets)
     lacking = "" if check.share is not None else eligible.lacking(check, situation.runtime, presets)
@@ -121,12 +122,12 @@ def opening(
 def _eligible(check: Check, situation: Situation, presets: Presets) -> list[Preset]:
     """Presets that can serve this check, the gateway first; for a share of the user's own, the one it describes."""
     if check.share is not None:
-        own = _own(check)
-        return [] if isinstance(own, str) else [own]
+        mine = own_preset(check)
+        return [] if isinstance(mine, str) else [mine]
     return eligible.readable(check, situation.runtime, presets, gateway=situation.gateway)
 
 
-def _own(check: Check) -> Preset | str:
+def own_preset(check: Check) -> Preset | str:
     """What a share of the user's own reads, or why it cannot be read."""
     assert check.share is not None
     part, whole = promql.named(check.share.of), promql.named(check.share.per)
@@ -231,6 +232,10 @@ def fold(
     if stored.trial is None and situation.candidate.copied and situation.confirmed_at is None:
         # Until the copies are known to be the candidate's, they may be those of the revision before.
         return stored.model_copy(update={"through": milliseconds(situation.now)})
+    warm = warm_at(check, situation)
+    if warm is not None and milliseconds(situation.now) <= warm:
+        passed = {"through": milliseconds(situation.now), "outcome": Outcome.INCONCLUSIVE, "message": ""}
+        return stored.model_copy(update=passed)
     seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
     if preset.source is MetricSource.GATEWAY and not preset.own_proof:
         # One proxy counts both arms: a scrape that shows the other one's series shows that this one's were 0.
@@ -255,6 +260,8 @@ def fold(
     # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(_countable_from(sample, start, end, since) for sample in samples)
+    if warm is not None:
+        start = max(start, (warm - INGESTION).timestamp())
     if stored.trial is None and preset.by_slot:
         own = _own_from(samples[0], start, end, situation)
         if own is None:
@@ -271,6 +278,17 @@ def fold(
     counted = gathered(stored, situation, new, terms_of(check))
     update = {"slower_than": edge, "unit": timed.unit if timed is not None else None}
     return counted.model_copy(update={**update, "outcome": Outcome.INCONCLUSIVE, "message": caveat})
+
+
+def warm_at(check: Check, situation: Situation) -> datetime | None:
+    """The instant from which times of answers count: the warm period after the weight was confirmed, and after the newest pod
+    was made. None where all of them do.
+    """
+    if check.preset not in TIMED or situation.warm_period <= timedelta(0):
+        return None
+    changes = [created for _, arm in sides(situation) for created in arm.pods.values()]
+    changes.append(situation.confirmed_at or situation.now)
+    return milliseconds(max(changes)) + situation.warm_period
 
 
 def sample_of(
@@ -409,6 +427,11 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     if stored.outcome in (Outcome.NO_DATA, Outcome.ERROR):
         return stored
     judged = judge_share(_subject(check, stored), terms_of(check), stored, situation)
+    warm = warm_at(check, situation)
+    if judged.outcome is Outcome.INCONCLUSIVE and warm is not None and situation.now < warm:
+        left = timedelta(seconds=math.ceil((warm - situation.now).total_seconds()))
+        said = f"{judged.message}; answers are not counted for {format_duration(left)} more (warmPeriod)"
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, said)
     if not stored.unverified:
         return judged
     said = f"{judged.message}; reads the numbers of {stored.preset} (unverified)"
