@@ -40,9 +40,19 @@ def line(person: Person, action: str, nonce: str = "n1", reason: str = "why") ->
 # ---- who may what ------------------------------------------------------------------------------------------------------
 
 OPERATE = [action for action in Action if action not in (Action.APPROVE, Action.ACCEPT, Action.SKIP_CHECKS)]
-MAY: dict[str, set[Action]] = {"ann": set(OPERATE), "bob": {Action.APPROVE}, "fay": {Action.SKIP_CHECKS}, "eve": set()}
+MAY: dict[str, set[Action]] = {
+    "ann": set(OPERATE),
+    "bob": {Action.APPROVE, Action.ACCEPT},
+    "fay": {Action.SKIP_CHECKS},
+    "eve": set(),
+}
 ROLES = {
     Action.APPROVE: ("may not approve", "approve", "the role admin, or seatrial-system:seatrial:approve"),
+    Action.ACCEPT: (
+        "may not accept a difference of",
+        "approve",
+        "the role admin, or seatrial-system:seatrial:approve",
+    ),
     Action.SKIP_CHECKS: (
         "may not skip the checks of",
         "skip-checks",
@@ -55,7 +65,7 @@ ROLES = {
 @pytest.mark.parametrize("name", MAY)
 def test_each_action_takes_its_verb(people: dict[str, Person], model: str, name: str, action: Action) -> None:
     """Everybody here may patch the model; that alone commands nothing."""
-    answer = people[name].says(model, line(people[name], action))
+    answer = people[name].says(model, line(people[name], action, reason="scores as meant"))
     if action in MAY[name]:
         assert answer.status == 200, answer.body
         return

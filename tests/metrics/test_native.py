@@ -77,6 +77,7 @@ def page(counts: Sequence[int]) -> str:
     return "\n".join([*lines, f"model_score_count {total}", f"model_score_sum {total / 2}", ""])
 
 
+@pytest.mark.contract
 async def test_what_a_real_prometheus_stored_is_counted_by_bin(tmp_path: Path) -> None:
     """Two scrapes of a pod: 4, 3, 2 and 1 predictions between them."""
     exporter = Exporter(pages={"/m": page([10, 20, 30, 40])})

@@ -225,15 +225,17 @@ class Reading:
         return self._rollout.get("promote") is True
 
     @property
-    def accepted(self) -> list[str]:
-        """Sentences about differences that somebody said are intended, the latest last."""
+    def accepted(self) -> dict[str, str]:
+        """By check, a sentence about a difference that somebody said is intended."""
         watch = raw.mapping(raw.mapping(self._status, "probation"), "watch")
-        return [
-            f"check {raw.text(one, 'check')} is judged no more for revision {raw.text(watched, 'revision')} "
+        return {
+            raw.text(
+                one, "check"
+            ): f"check {raw.text(one, 'check')} is judged no more for revision {raw.text(watched, 'revision')} "
             f"({raw.text(one, 'by')}: {raw.text(one, 'reason')})"
             for watched in (self._rollout, watch)
             for one in raw.mappings(watched, "accepted")
-        ]
+        }
 
     @property
     def checks_skipped(self) -> bool:
