@@ -306,6 +306,19 @@ def decided(revision: str, **counts: tuple[int, int]) -> list[Series]:
     return out
 
 
+def test_a_trial_begins_with_stables_classes() -> None:
+    times = [60.0 * k - 3610 for k in range(61)]
+    past = [Series({"__name__": "up", **own(STABLE)}, tuple((EPOCH + t, 1.0) for t in times))]
+    for name, a_minute in (("pass", 20), ("block", 5), ("odd", 0)):
+        samples = tuple((EPOCH + t, float(k * a_minute)) for k, t in enumerate(times))
+        past.append(Series({"__name__": "decisions_total", "decision": name, **own(STABLE)}, samples))
+    status = opened(past, CLASSES)
+    assert isinstance(status, CheckStatus)
+    assert status.drift is not None
+    assert status.drift.marks == ["pass", "block"]
+    assert status.drift.inflation == 1500
+
+
 def test_a_class_that_stable_never_had_is_one_of_the_others() -> None:
     have = begun(None, "classes", drift=DriftStatus(marks=["pass", "block"], inflation=1500))
     stored = folded(

@@ -134,6 +134,42 @@ def test_pause_is_written_down_and_carried_out(plane: Plane) -> None:
     )
 
 
+def test_a_difference_is_accepted_by_the_name_of_its_check(plane: Plane) -> None:
+    plane.put("canary")
+    now = datetime.now(UTC).isoformat()
+
+    def accept(status: Object, command: Any) -> Object:
+        check, _, reason = command.reason.partition(" ")
+        accepted = {"check": check, "definition": "d", "by": command.by, "reason": reason, "at": now}
+        return {**status, "rollout": {**status["rollout"], "accepted": [accepted]}}
+
+    plane.operator(accept)
+    result = plane.run("accept", "fraud", "--check", "scores", "--reason", "recalibrated")
+    (command,) = plane.commands()
+    assert (command.action, command.revision, command.reason) == (Action.ACCEPT, NEW, "scores recalibrated")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(
+        f"fraud: check scores is judged no more for revision {NEW} ({command.by}: recalibrated): "
+    )
+
+
+@pytest.mark.parametrize("words", [["--check", "a b", "--reason", "why"], ["--check", "scores", "--reason", " "]])
+def test_an_acceptance_names_its_check_and_its_reason(plane: Plane, words: list[str]) -> None:
+    plane.put("canary")
+    result = plane.run("accept", "fraud", *words)
+    assert result.code == errors.USAGE
+    assert "accept needs --check NAME and --reason TEXT" in result.err
+    assert plane.commands() == ()
+
+
+def test_another_checks_acceptance_is_not_claimed() -> None:
+    world = WORLDS["canary"]()
+    accepted = {"check": "scores", "by": "ada", "reason": "meant", "at": "2026-11-22T12:00:00Z"}
+    world["status"]["rollout"]["accepted"] = [accepted]
+    assert asking.done(Action.ACCEPT, Reading(world), "scores meant")
+    assert not asking.done(Action.ACCEPT, Reading(world), "classes meant")
+
+
 @pytest.mark.parametrize("word", ["abort", "undo"])
 def test_a_probation_is_undone_by_the_revision_that_serves(plane: Plane, word: str) -> None:
     plane.put("probation")

@@ -43,7 +43,7 @@ def target(r: Reading, action: Action, word: str = "") -> str:
         if not r.rejected:
             raise _no(r, word or action, f"no revision was sent back: {headline(r)}")
         return r.rejected
-    if action is Action.ABORT and r.probation:
+    if action in (Action.ABORT, Action.ACCEPT) and r.probation:
         return r.stable
     if action is Action.DRILL:
         return _drilled(r, word or action)
@@ -135,7 +135,7 @@ def ask(
             "back",
             NOT_YET,
         )
-    return _report(cluster, name, action, after, by, asked, out, err)
+    return _report(cluster, name, action, after, by, asked, out, err, reason)
 
 
 def _acknowledged(cluster: Cluster, name: str, nonce: str) -> Reading | None:
@@ -150,9 +150,17 @@ def _acknowledged(cluster: Cluster, name: str, nonce: str) -> Reading | None:
 
 
 def _report(
-    cluster: Cluster, name: str, action: Action, after: Reading, by: str, asked: datetime, out: TextIO, err: TextIO
+    cluster: Cluster,
+    name: str,
+    action: Action,
+    after: Reading,
+    by: str,
+    asked: datetime,
+    out: TextIO,
+    err: TextIO,
+    reason: str,
 ) -> int:
-    outcome = done(action, after)
+    outcome = done(action, after, reason)
     if outcome:
         print(f"{name}: {outcome}", file=out)
         return OK
@@ -170,8 +178,9 @@ def _report(
     return SENT_BACK
 
 
-def done(action: Action, r: Reading) -> str:
-    """What can be seen of a command that was carried out, as a sentence; empty where nothing can be seen."""
+def done(action: Action, r: Reading, reason: str = "") -> str:
+    """What can be seen of a command that was carried out, as a sentence; empty where nothing can be seen. The `reason` of an
+    acceptance begins with the name of its check."""
     revision = f"revision {r.candidate}"
     if action is Action.PAUSE and r.paused:
         return f"{paused(r)} at {exposure(r)}; failures still send the candidate back"
@@ -186,6 +195,8 @@ def done(action: Action, r: Reading) -> str:
         return f"the checks are skipped, all traffic moves to {revision} once its pods are ready: {headline(r)}"
     if action is Action.ABORT and (r.back_reason == "Aborted" or (r.phase in ("RolledBack", "Failed") and r.rejected)):
         return f"aborted: {headline(r)}"
+    if action is Action.ACCEPT and (accepted := r.accepted.get(reason.partition(" ")[0])):
+        return f"{accepted}: {headline(r)}"
     if action is Action.DRILL and (r.drilling or r.drill_asked):
         return f"a copy of revision {r.stable} goes on trial and is failed on purpose: {r.message}"
     if action is Action.RETRY and not (r.rejected or r.contested):

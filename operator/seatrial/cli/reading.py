@@ -239,6 +239,19 @@ class Reading:
         return self._rollout.get("promote") is True
 
     @property
+    def accepted(self) -> dict[str, str]:
+        """By check, a sentence about a difference that somebody said is intended."""
+        watch = raw.mapping(raw.mapping(self._status, "probation"), "watch")
+        return {
+            raw.text(
+                one, "check"
+            ): f"check {raw.text(one, 'check')} is judged no more for revision {raw.text(watched, 'revision')} "
+            f"({raw.text(one, 'by')}: {raw.text(one, 'reason')})"
+            for watched in (self._rollout, watch)
+            for one in raw.mappings(watched, "accepted")
+        }
+
+    @property
     def checks_skipped(self) -> bool:
         """Whether somebody had the candidate accepted unjudged."""
         return _skipped(self._rollout) is not None

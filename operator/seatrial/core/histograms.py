@@ -49,16 +49,12 @@ def edges(series: Sequence[Series], named: Named) -> dict[float, str]:
     if classic:
         return {le: spelled for spelled, le in _spelled(classic).items() if math.isfinite(le)}
     native = [one for one in series if named.matches(one.labels) and one.buckets]
-    found = {bucket.right for one in native for sample in one.buckets for bucket in sample}
-    inside = {
-        edge
-        for one in native
-        for sample in one.buckets
-        for bucket in sample
-        for edge in found
-        if bucket.left < edge < bucket.right
-    }
-    return {edge: repr(edge) for edge in found - inside if math.isfinite(edge)}
+    spans = {(bucket.left, bucket.right) for one in native for sample in one.buckets for bucket in sample}
+    found = sorted({right for _, right in spans})
+    inside: set[float] = set()
+    for left, right in spans:
+        inside.update(found[bisect_right(found, left) : bisect_left(found, right)])
+    return {edge: repr(edge) for edge in found if math.isfinite(edge) and edge not in inside}
 
 
 def rows(series: Sequence[Series], named: Named, cuts: Sequence[float]) -> list[Row] | NoData:

@@ -210,48 +210,39 @@ def _chosen(subject: _Subject, series: Sequence[Series], stable: Arm, situation:
     """Bins from stable's last hour; a sentence where its buckets cannot show a difference, None while there is too little."""
     end = span(CheckStatus(name="-"), replace(situation, start=situation.now))[1].timestamp()
     begin = end - LOOK_BACK.total_seconds()
+    seen, pods = counters.scrapes(series), born(stable)
+
+    def counted(rows: list[Row] | NoData, bins_: int, start: float, end: float) -> list[int]:
+        """Counts by bin in a stretch of the past, as far back as all of it is known."""
+        if isinstance(rows, NoData):
+            return []
+        start = counters.countable_from([row.total() for row in rows], start, end, seen, pods)
+        found = histograms.count(rows, bins_, start, end, seen, pods)
+        return [] if isinstance(found, NoData) else found
+
     if subject.by is not None:
-        names = sorted({one.labels.get(subject.by, "") for one in series if subject.named.matches(one.labels)})
-        counts = _counted(subject, series, names, stable, begin, end)
-        if counts is None or sum(counts) < bins.LEAST:
-            return None
-        frozen = bins.of_classes(dict(zip(names, counts, strict=False)))
+        # One class after another: a row holds a number for each, and there may be thousands.
+        groups: dict[str, list[Series]] = {}
+        for one in series:
+            if subject.named.matches(one.labels):
+                groups.setdefault(one.labels.get(subject.by, ""), []).append(one)
+        by_class = {name: sum(counted(subject.rows(group, []), 1, begin, end)) for name, group in groups.items()}
+        total = sum(by_class.values())
+        frozen: bins.Frozen | str = bins.of_classes(by_class)
     else:
         edges = histograms.edges(series, subject.named)
-        order = sorted(edges)
-        counts = _counted(subject, series, [edges[edge] for edge in order], stable, begin, end)
-        if counts is None or sum(counts) < bins.LEAST:
-            return None
-        found = bins.of_histogram(edges, counts)
-        if isinstance(found, str):
-            return found
-        frozen = found
-    length = WINDOW.total_seconds()
-    windows = [
-        window
-        for index in range(int(LOOK_BACK / WINDOW))
-        if (
-            window := _counted(
-                subject, series, frozen.marks, stable, begin + index * length, begin + (index + 1) * length
-            )
-        )
-    ]
-    return DriftStatus(
-        marks=list(frozen.marks), blind=frozen.blind, inflation=round(1000 * statistics.inflation(windows))
-    )
-
-
-def _counted(
-    subject: _Subject, series: Sequence[Series], marks: Sequence[str], arm: Arm, start: float, end: float
-) -> list[int] | None:
-    """Counts by bin in a stretch of the past, as far back as all of it is known."""
-    rows = subject.rows(series, marks)
-    if isinstance(rows, NoData):
+        counts = counted(subject.rows(series, [edges[edge] for edge in sorted(edges)]), len(edges) + 1, begin, end)
+        total = sum(counts)
+        frozen = bins.of_histogram(edges, counts) if total >= bins.LEAST else ""
+    if total < bins.LEAST:
         return None
-    seen, pods = counters.scrapes(series), born(arm)
-    start = counters.countable_from([row.total() for row in rows], start, end, seen, pods)
-    found = histograms.count(rows, len(marks) + 1, start, end, seen, pods)
-    return None if isinstance(found, NoData) else found
+    if isinstance(frozen, str):
+        return frozen
+    length, rows = WINDOW.total_seconds(), subject.rows(series, frozen.marks)
+    starts = [begin + index * length for index in range(int(LOOK_BACK / WINDOW))]
+    windows = [counted(rows, len(frozen.marks) + 1, start, start + length) for start in starts]
+    inflation = statistics.inflation([window for window in windows if window])
+    return DriftStatus(marks=list(frozen.marks), blind=frozen.blind, inflation=round(1000 * inflation))
 
 
 # --- looking ------------------------------------------------------------------------------------------
@@ -387,7 +378,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
             judged,
             situation,
             Outcome.FAIL,
-            f"{said}, surely more than {view.limit:g}: fail. Where this is meant: seatrial accept {situation.name} --check {check.name}",
+            f"{said}, surely more than {view.limit:g}: fail. If this is meant: seatrial accept {situation.name} --check "
+            f'{check.name} --reason "…"',
         )
     if drift.outcome is not Outcome.PASS or sum(drift.candidate) < situation.min_samples:
         return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
