@@ -37,6 +37,7 @@ from seatrial.core import (
     people,
     probation,
     routers,
+    sliding,
     sticky,
     summary,
     trial,
@@ -628,6 +629,7 @@ AFTER_ANSWERS: tuple[Rule, ...] = (
     advance,
     finish,
     drill.finish,
+    sliding.follow,
     leave,
     route,
 )
