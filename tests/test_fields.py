@@ -200,6 +200,11 @@ def in_a_house(spec: Spec) -> object:
     return world.status.rollout.steps, [check.name for check in world.status.checks]
 
 
+def reference(world: World) -> object:
+    """What is said of the release that others are held against."""
+    return world.status.quality and world.status.quality.note
+
+
 def writes_after_an_edit(spec: Spec) -> object:
     world = World(spec=copy.deepcopy(spec))
     world.run(60)
@@ -352,6 +357,7 @@ effect(
     at(f"{PREVIEW}.approval.notAuthor", True),
     trial(seconds=60)(waited_at),
 )
+effect("spec.analysis.reference", at("analysis.reference", "7c9f1b20de"), trial(seconds=400)(reference))
 effect("spec.strategyFrom", at("strategyFrom", "quick"), in_a_house)
 effect("spec.analysis.use", at("analysis.use", ["blocked"]), in_a_house)
 effect("spec.strategy.onUndecided", at("strategy.onUndecided", "Rollback"), trial()(phase_and_pause))

@@ -31,6 +31,14 @@ from tests.cli.worlds import HISTORY, NEW, NOW, OLD, WORLDS, canary, obj, promot
 PICTURES = Path(__file__).parent / "pictures"
 
 
+def test_what_slides_over_releases_is_told() -> None:
+    stable = WORLDS["stable"]()
+    sentence = "quality is sliding over 2 releases: errors 4.00% now, 0.60% with 0000000001"
+    stable["status"]["quality"] = {"sliding": [{"check": "errors", "message": sentence}]}
+    assert f"↘ {sentence}" in drawn(view.live(stable, NOW))
+    assert sentence in drawn(view.why(stable, NOW))
+
+
 def drawn(picture: RenderableType, width: int = 100, **options: Any) -> str:
     out = io.StringIO()
     Console(file=out, width=width, highlight=False, **options).print(picture)

@@ -630,6 +630,9 @@ class Analysis(Model):
     )
     """The checks; left out: those that a policy has as defaults, or else errors and latency against stable; nothing where
     `none` is set."""
+    reference: Annotated[str, StringConstraints(max_length=10, pattern=r"^[0-9a-f]{10}$")] | None = None
+    """The accepted revision that later ones are held against, so that quality does not slide from release to release; the
+    best of the last ten where left out. It only tells people."""
     use: Annotated[list[Name63], Field(min_length=1, max_length=16, json_schema_extra=ONCE_EACH)] | None = None
     """Names of checks that a TrialPolicy or ClusterTrialPolicy holds for this namespace, besides these."""
 

@@ -720,6 +720,58 @@ class Written(Model):
     """Hash of what the API server made of it."""
 
 
+class ReleaseRate(Model):
+    """What a revision showed in its trial, of one check."""
+
+    check: Short
+    """The check's name."""
+    asked: Annotated[str, StringConstraints(max_length=16)]
+    """Hash of what was counted: rates are comparable where it is the same."""
+    events: Annotated[int, Field(ge=0)]
+    """Errors, slow requests, or events of a share."""
+    total: Annotated[int, Field(ge=0)]
+    """All requests."""
+    inflation: Annotated[int, Field(ge=1000)] = 1000
+    """How much events came in clumps: their variance as a multiple of that of independent ones, in thousandths."""
+
+
+class Release(Model):
+    """A revision that was accepted, and what it showed in its trial."""
+
+    revision: RevisionName
+    """Which revision."""
+    at: Time
+    """When it was accepted."""
+    rates: Annotated[list[ReleaseRate], Field(max_length=16)] = []
+    """Of each check that is a share of requests."""
+
+
+class Sliding(Model):
+    """A check whose share got worse over several releases, each within the margin."""
+
+    check: Short
+    """The check's name."""
+    message: Sentence
+    """Over how many releases, both rates, and the margin."""
+
+
+class QualityStatus(Model):
+    """Rates over releases, and whether they slide."""
+
+    releases: Annotated[list[Release], Field(max_length=11)] = []
+    """The revision that serves and the ten accepted before it, the latest first."""
+    pinned: Release | None = None
+    """The release that `analysis.reference` names."""
+    sliding: Annotated[list[Sliding], Field(max_length=16)] = []
+    """Checks that are worse than in the reference by more than twice the margin. It blocks nothing."""
+    note: Sentence = ""
+    """Why the named reference is not used."""
+    of: RevisionName | None = None
+    """The revision that this was said of."""
+    judged: Annotated[str, StringConstraints(max_length=16)] = ""
+    """Hash of what it was judged by; it is judged anew when that is another."""
+
+
 class HouseRules(Model):
     """What one policy says of this resource, as it was followed last. It goes on holding where the policy is deleted, or
     cannot be read."""
@@ -773,6 +825,8 @@ class Status(Model):
     """Evidence and verdicts of the trial under way, or of the last one."""
     house: Annotated[list[HouseRules], Field(max_length=8)] = []
     """House rules in force: `seatrial get NAME --effective` shows the spec that follows from them."""
+    quality: QualityStatus | None = None
+    """Rates of the last releases, and whether they slide."""
     paused: Paused | None = None
     """Set while paused."""
     rejected: Rejected | None = None

@@ -361,6 +361,12 @@ class Reading:
         return raw.text(self._status, "kept").rstrip(".")
 
     @property
+    def sliding(self) -> list[str]:
+        """Checks that got worse over several releases: a sentence for each."""
+        quality = raw.mapping(self._status, "quality")
+        return [text for entry in raw.mappings(quality, "sliding") if (text := raw.text(entry, "message"))]
+
+    @property
     def kept_waiting(self) -> bool:
         """Whether the probation is of another revision than the wanted one, or it does not serve in full size."""
         ready = self.conditions.get("Ready")

@@ -126,6 +126,7 @@ def _live(r: Reading, now: datetime, command: str, width: int) -> list[Renderabl
         parts += [Text(), way(r, now, width)]
     if r.kept:
         parts.append(_fold(("↩ ", Text(r.kept)), mark="blue"))
+    parts += [_fold(("↘ ", Text(sentence)), mark="yellow") for sentence in r.sliding]
     waits = waits_for(r, now)
     parts += [_fold(("◌ ", Text(f"waits for {wait.text}")), mark="cyan") for wait in waits if wait.kind in QUIET]
     if r.preflight:
@@ -170,6 +171,9 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
     under_way = r.on_trial or r.probation is not None
     if r.kept:
         parts += [Text(), Text("Going back", style="bold"), _fold(("  ", Text(r.kept)))]
+    if r.sliding:
+        title = Text("Over several releases", style="bold")
+        parts += [Text(), title, *(_fold(("  ", Text(sentence))) for sentence in r.sliding)]
     if steps or under_way:
         parts += [Text(), Text("What you can do", style="bold")]
         if under_way and not any(wait.kind in ("operator", "person") for wait in waits):

@@ -38,6 +38,7 @@ from seatrial.core import (
     people,
     probation,
     routers,
+    sliding,
     sticky,
     summary,
     trial,
@@ -641,6 +642,7 @@ AFTER_ANSWERS: tuple[Rule, ...] = (
     advance,
     finish,
     drill.finish,
+    sliding.follow,
     leave,
     route,
 )

@@ -13,6 +13,7 @@ from seatrial.api.status import (
     Status,
     Trialled,
 )
+from seatrial.core import sliding
 from seatrial.core.legs import Leg
 from seatrial.core.passing import Pass
 from seatrial.core.traffic import highest
@@ -113,6 +114,7 @@ def promote(p: Pass, status: Status) -> Status:
         p.event("Promoted", message)
     reason = "Promoted" if rollout.skipped_checks is None else "ChecksSkipped"
     status = end(p, status, Trialled.PROMOTED, reason, message)
+    status = sliding.record(p, status, rollout.revision)
     return status.model_copy(update={"stable": rollout.revision, "rejected": None})
 
 

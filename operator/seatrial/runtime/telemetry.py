@@ -23,8 +23,8 @@ TRIAL_SECONDS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400,
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-Shown = tuple[str, float, tuple[tuple[str, bool], ...], DrillStatus | None]
-"""Phase, weight, conditions and drills of a resource."""
+Shown = tuple[str, float, tuple[tuple[str, bool], ...], DrillStatus | None, tuple[str, ...]]
+"""Phase, weight, conditions, drills and sliding checks of a resource."""
 
 
 class _Resources(Collector):
@@ -34,7 +34,7 @@ class _Resources(Collector):
         self._all = shown
 
     def collect(self) -> Iterable[Metric]:
-        """Weight, phase, conditions and drills."""
+        """Weight, phase, conditions, drills and sliding checks."""
         who = ["namespace", "name"]
         weight = GaugeMetricFamily(
             "seatrial_candidate_weight_percent", "Live requests confirmed to go to the candidate.", labels=who
@@ -54,7 +54,14 @@ class _Resources(Collector):
         passed = GaugeMetricFamily(
             "seatrial_drill_last_success_timestamp_seconds", "When a drill last passed.", labels=who
         )
-        for key, (phase_now, weight_now, conditions, drill) in self._all.items():
+        slides = GaugeMetricFamily(
+            "seatrial_quality_sliding",
+            "1 for a check that is worse than in the reference release by more than twice the margin.",
+            labels=[*who, "check"],
+        )
+        for key, (phase_now, weight_now, conditions, drill, sliding) in self._all.items():
+            for check in sliding:
+                slides.add_metric([*key, check], 1)
             weight.add_metric(key, weight_now)
             phase.add_metric([*key, phase_now], 1)
             for kind, holds in conditions:
@@ -66,7 +73,7 @@ class _Resources(Collector):
                 lost.add_metric(key, last.lost)
             if drill is not None and drill.passed_at is not None:
                 passed.add_metric(key, drill.passed_at.timestamp())
-        return [weight, phase, condition, back, lost, passed]
+        return [weight, phase, condition, back, lost, passed, slides]
 
 
 class Telemetry:
@@ -171,7 +178,8 @@ class Telemetry:
                 self._ended(entry)
         weight = float(after.weight) if after.weight.replace(".", "", 1).isdigit() else 0.0
         conditions = tuple((condition.type, condition.status == "True") for condition in after.conditions)
-        self._shown[key] = (str(after.phase), weight, conditions, after.drill)
+        sliding = tuple(one.check for one in after.quality.sliding) if after.quality is not None else ()
+        self._shown[key] = (str(after.phase), weight, conditions, after.drill, sliding)
         self._resources.set(len(self._shown))
 
     def forget(self, key: Key) -> None:
