@@ -187,7 +187,7 @@ def a_rule_is_inserted_before_ours() -> World:
 def from_a_route_of_ours_to_a_teams_rule_and_back() -> World:
     world = served(spec=base_spec(), hands_off=False)
     world.route = RULE
-    world._store(RULE, team_route())
+    world.store(RULE, team_route())
     hosts = {"hostnames": ["fraud.example.com"], "drain": "30s"}
     world.edit(lambda spec: spec.update(traffic=copy.deepcopy(THROUGH)))
     world.run(20)

@@ -394,6 +394,8 @@ class World:
         """Users who can be told apart; without any, requests are nobody's."""
         self.open = False
         """Clients begin once the address works."""
+        self._again = False
+        """The resource is applied again once it is gone."""
         self._serial = 0
         self._carry = 0.0
         self._seen: object = None
@@ -403,7 +405,7 @@ class World:
         self._tallies: dict[str, list[int]] = {}
         self._parsed: tuple[Manifest, Status] | None = None
         if team:
-            self._store(self.route, team_route())
+            self.store(self.route, team_route())
 
     # -- people ---------------------------------------------------------------------------------------------------
 
@@ -494,6 +496,11 @@ class World:
             return route
         live = rule_of(route["spec"])
         return {"spec": {"rules": [live]}} if is_taken(NAME, live) else None
+
+    @property
+    def leaving(self) -> bool:
+        """The resource is deleted, and what holds it is not done yet."""
+        return "deletionTimestamp" in self.resource["metadata"]
 
     @property
     def team(self) -> bool:
@@ -1003,10 +1010,18 @@ class World:
         self._seen = None
 
     def delete_resource(self) -> None:
-        """`kubectl delete`, and the same manifest applied again: everything of ours goes with the old one."""
+        """`kubectl delete`, and the same manifest applied again: everything of ours goes with the old one.
+
+        Where a rule of a team's is held, it goes back first.
+        """
+        if FINALIZER in self.resource["metadata"].get("finalizers", ()):
+            self._again = True
+            self.delete()
+            return
         self._serial += 1
-        self.objects.clear()
-        self.open, self.proxies, self._route_changes = False, [None, None, None], []
+        self.objects = {ref: obj for ref, obj in self.objects.items() if ref == self.route and self.team}
+        if not self.team:
+            self.open, self.proxies, self._route_changes = False, [None, None, None], []
         self.endpoints = Endpoints(self)
         self.resource = copy.deepcopy(self.resource)
         self.resource["metadata"] |= {"uid": f"uid-{self._serial}", "generation": 1, "annotations": {}}
@@ -1092,7 +1107,7 @@ class World:
                 if not failure.stored:
                     raise
                 lost = failure
-            self._store(ref, manifest)
+            self.store(ref, manifest)
             if lost is not None:
                 raise lost
             written[str(ref)] = page.written[str(ref)] = Written(
@@ -1163,7 +1178,7 @@ class World:
                 raise
             lost = failure
         new["metadata"]["managedFields"] = writer(MANAGER, self.now)
-        self._store(route, new)
+        self.store(route, new)
         live = stands(NAME, rule_of(self.objects[route]["spec"]))
         if lost is not None:
             raise lost
@@ -1178,6 +1193,11 @@ class World:
             return False
         metadata["finalizers"] = [FINALIZER] if wanted else []
         if not wanted and "deletionTimestamp" in metadata:
+            if self._again:
+                self._again = False
+                del metadata["deletionTimestamp"]
+                self.delete_resource()
+                return True
             self.gone = True
             self.objects = {ref: obj for ref, obj in self.objects.items() if ref == self.route and self.team}
         return True
@@ -1192,7 +1212,7 @@ class World:
         live = copy.deepcopy(self.objects[self.route])
         change(live["spec"])
         live["metadata"]["managedFields"] = writer(manager, self.now)
-        self._store(self.route, live)
+        self.store(self.route, live)
         self.tell(f"{manager}: {said}")
 
     def reset(self, manager: str, *services: str) -> None:
@@ -1204,7 +1224,8 @@ class World:
 
         self.write_route(manager, change, f"applies the route again, its rule leads to {', '.join(services) or LEGACY}")
 
-    def _store(self, ref: Ref, manifest: Mapping[str, Any]) -> None:
+    def store(self, ref: Ref, manifest: Mapping[str, Any]) -> None:
+        """The API server takes an object."""
         live = self.objects.get(ref)
         new = copy.deepcopy(dict(manifest))
         metadata = new["metadata"]
@@ -1222,7 +1243,9 @@ class World:
         """Somebody edits one of our objects."""
         live = copy.deepcopy(self.objects[ref])
         change(live)
-        self._store(ref, live)
+        if ref == self.route and self.team:
+            live["metadata"]["managedFields"] = writer("kubectl-edit", self.now)
+        self.store(ref, live)
         self.tell(f"somebody edits {ref}")
 
     def hand_delete(self, ref: Ref) -> None:

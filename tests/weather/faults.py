@@ -16,7 +16,7 @@ from seatrial.build.names import child_name
 from seatrial.core.state import Manifest, Plan, Ref
 from tests.sim.prometheus import Weather
 from tests.sim.upgrade import older, upgraded
-from tests.sim.world import NAME, Behaviour, Moment, PassEnds, SimPod, World, WriteFails
+from tests.sim.world import NAME, Behaviour, Moment, PassEnds, SimPod, World, WriteFails, rule_of, team_route
 from tests.weather.errands import NEXT
 
 
@@ -274,6 +274,8 @@ def wipes_the_status(s: Situation) -> None:
 
 
 def _ref(s: Situation, kind: str, role: str) -> Ref | None:
+    if kind == "HTTPRoute":
+        return s.world.route if s.world.live_route() is not None else None
     if role == "model":
         name: str | None = NAME
     else:
@@ -302,6 +304,13 @@ def deletes(kind: str, role: str) -> Begin:
     return begin
 
 
+def its_team_applies_the_route_again(world: World) -> None:
+    """A route of ours is back long since."""
+    if world.team and world.route not in world.objects:
+        world.store(world.route, team_route())
+        world.tell("the team applies its route again")
+
+
 def object_of(kind: str, role: str) -> Need:
     return Need(f"a {kind} of {role}", lambda s: _ref(s, kind, role) is not None)
 
@@ -327,12 +336,12 @@ def _labels(obj: Manifest) -> None:
 
 
 def _half(obj: Manifest) -> None:
-    for ref in obj["spec"]["rules"][0]["backendRefs"]:
+    for ref in rule_of(obj["spec"])["backendRefs"]:
         ref["weight"] = PARTS // 2
 
 
 def _nobody(obj: Manifest) -> None:
-    for ref in obj["spec"]["rules"][0]["backendRefs"]:
+    for ref in rule_of(obj["spec"])["backendRefs"]:
         ref["weight"] = 0
 
 
@@ -367,7 +376,14 @@ def _hands() -> Iterator[Fault]:
     )
     yield _hand("route:", "weights 50/50 by hand", "HTTPRoute", "model", _half, cutting)
     yield _hand("route:", "weights 0/0 by hand", "HTTPRoute", "model", _nobody, cutting)
-    yield _hand("route", "deleted", "HTTPRoute", "model", None, cutting)
+    yield Fault(
+        "route deleted",
+        deletes("HTTPRoute", "model"),
+        lasts=20,
+        end=its_team_applies_the_route_again,
+        cost=cutting,
+        needs=object_of("HTTPRoute", "model"),
+    )
     yield Fault("status wiped", wipes_the_status, LATE, cost=Cost.OUTCOME | Cost.OURS)
 
 

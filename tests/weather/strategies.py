@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from tests.sim.world import base_spec
+from tests.sim.world import NAME, TEAM, base_spec
 
 Spec = dict[str, Any]
 
@@ -43,6 +43,17 @@ def _without_gateway(make: Callable[[], Spec]) -> Callable[[], Spec]:
     return made
 
 
+def _behind_a_teams_rule(make: Callable[[], Spec]) -> Callable[[], Spec]:
+    """The same behind a rule of a route that is not ours."""
+
+    def made() -> Spec:
+        spec = make()
+        spec["traffic"] = {"routeRef": {"name": TEAM, "rule": NAME}, "drain": "10s"}
+        return spec
+
+    return made
+
+
 STRATEGIES: dict[str, Callable[[], Spec]] = {
     "canary": _stages(_canary(5, 25, 50)),
     "shadow, then canary": _stages(_SHADOW, _canary(10, 50)),
@@ -51,6 +62,7 @@ STRATEGIES: dict[str, Callable[[], Spec]] = {
     "shared canary, then probation": _stages(_canary(10, 75, capacity="Shared"), probation="1m"),
     "canary, then probation": _stages(_canary(25, 50), probation="1m", stickiness={"cookie": {}}),
     "canary of pods": _without_gateway(_stages(_canary(20, 50), probation="1m")),
+    "behind a team's rule": _behind_a_teams_rule(_stages(_SHADOW, _canary(10, 50), probation="1m")),
 }
 """Name → what makes its spec."""
 

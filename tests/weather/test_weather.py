@@ -17,6 +17,8 @@ from tests.weather.voyage import Heading, charted, voyage
 
 VOYAGES = 20 if QUICK else 100
 
+pytestmark = pytest.mark.timeout(600)  # a soak begins with a chart of every course
+
 
 @pytest.mark.parametrize("errand", ERRANDS, ids=lambda errand: errand.name)
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -25,7 +27,6 @@ def test_calm_water(strategy: str, errand: Errand) -> None:
     assert charted(strategy, errand).transitions
 
 
-@pytest.mark.timeout(600)
 def test_foul_weather() -> None:
     """Voyage after voyage, nothing is violated; all kinds of faults were met."""
     soak = Soak(seed=7)

@@ -145,7 +145,9 @@ class Truth:
 
     def _route_leads_somewhere(self) -> str:
         world = self.world
-        route = world.objects.get(Ref("HTTPRoute", NAME))
+        route = world.live_route()
+        if world.leaving:
+            return ""  # a team's rule goes back to where it led before
         if route is None:
             served = world.status.stable is not None and world.status.traffic.wanted.a + world.status.traffic.wanted.b
             return "the route is gone" if served else ""

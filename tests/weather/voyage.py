@@ -17,10 +17,11 @@ from random import Random
 from typing import Any
 
 from seatrial.api.status import PARTS, Phase
+from seatrial.core.commands import Action
 from seatrial.core.state import Plan
 from tests.sim.chance import quick
 from tests.sim.invariants import Invariants
-from tests.sim.world import Moment, World, settled
+from tests.sim.world import Moment, World, rule_of, settled
 from tests.weather.errands import CANDIDATE, ERRANDS, PATIENCE, Deed, Errand, obeyed
 from tests.weather.faults import FAULTS, Cost, Fault, Situation
 from tests.weather.strategies import STRATEGIES
@@ -117,7 +118,7 @@ class Voyage:
         self.random = Random(number)
         spec = STRATEGIES[strategy]()
         errand.spec(spec)
-        self.world = World(seed=number, spec=spec, draw=quick)
+        self.world = World(seed=number, spec=spec, draw=quick, team="routeRef" in spec["traffic"])
         self.world.plan_twice = 5
         self.invariants = Invariants(lossless=False)
         self.truth = Truth(self.world, loses=errand.loses)
@@ -199,6 +200,7 @@ class Voyage:
         return 5.0
 
     def _people(self) -> None:
+        self._answer_the_call()
         if self._did >= len(self._deeds):
             return
         deed, world = self._deeds[self._did], self.world
@@ -208,6 +210,12 @@ class Voyage:
             self._acted = world.now
             if not deed.again:
                 self._did += 1
+
+    def _answer_the_call(self) -> None:
+        """Whose route is reset again and again asks for a person, who finds out by whom, and says so."""
+        world, have = self.world, self.world.status.traffic.borrowed
+        if have is not None and have.contested and obeyed(world):
+            world.command(Action.RETRY, world.wanted)
 
     # -- faults ------------------------------------------------------------------------------------------------
 
@@ -275,6 +283,7 @@ class Voyage:
             or status.rollout is not None
             or not obeyed(world)
             or status.observed_generation != world.generation
+            or world.leaving
         ):
             return False
         if self._forgotten():
@@ -376,7 +385,7 @@ def _spec(obj: dict[str, Any]) -> str:
         return str(obj["spec"])
     spec = copy.deepcopy(obj["spec"])
     shares: Counter[str] = Counter()
-    for ref in spec["rules"][0].pop("backendRefs"):
+    for ref in rule_of(spec).pop("backendRefs"):
         shares[ref["name"]] += ref["weight"]
     return f"{spec} {sorted(shares.items())}"
 
