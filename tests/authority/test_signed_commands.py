@@ -39,7 +39,7 @@ def line(person: Person, action: str, nonce: str = "n1", reason: str = "why") ->
 
 # ---- who may what ------------------------------------------------------------------------------------------------------
 
-OPERATE = [action for action in Action if action not in (Action.APPROVE, Action.SKIP_CHECKS)]
+OPERATE = [action for action in Action if action not in (Action.APPROVE, Action.ACCEPT, Action.SKIP_CHECKS)]
 MAY: dict[str, set[Action]] = {"ann": set(OPERATE), "bob": {Action.APPROVE}, "fay": {Action.SKIP_CHECKS}, "eve": set()}
 ROLES = {
     Action.APPROVE: ("may not approve", "approve", "the role admin, or seatrial-system:seatrial:approve"),
@@ -118,6 +118,25 @@ def test_checks_are_skipped_with_a_reason_only(people: dict[str, Person], model:
     assert refusal(answer) == (
         "checks are skipped with a reason only, which stays in the history: seatrial promote NAME --skip-checks "
         '--reason "…"'
+    )
+
+
+@pytest.mark.parametrize("reason", ["", "scores", "scores  ", " why"])
+def test_a_difference_is_accepted_with_its_check_and_a_reason(
+    people: dict[str, Person], model: str, reason: str
+) -> None:
+    answer = people["bob"].says(model, f"n1 accept {REVISION} bob {reason}")
+    assert refusal(answer) == (
+        "a difference is accepted with the name of its check and a reason, which stays in the history: seatrial accept "
+        'NAME --check CHECK --reason "…"'
+    )
+
+
+def test_who_approves_may_accept_a_difference(people: dict[str, Person], model: str) -> None:
+    ann, bob = people["ann"], people["bob"]
+    assert bob.says(model, line(bob, "accept", "n1", "scores as meant")).status == 200
+    assert "ann may not accept a difference of ModelDeployment" in refusal(
+        ann.says(model, line(bob, "accept", "n1", "scores as meant"), line(ann, "accept", "n2", "scores as meant"))
     )
 
 

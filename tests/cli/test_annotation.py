@@ -50,7 +50,7 @@ def test_bad_lines_are_reported_and_the_good_ones_are_read() -> None:
     )
     assert [(c.nonce, c.action, c.reason) for c in parse(text)] == [("n1", "pause", "too early"), ("n5", "resume", "")]
     assert problems(text) == (
-        "command 'n2 explode e04d5521aa ada' is skipped: 'explode' is no action; there are pause, resume, approve, promote, abort, retry, drill, skip-checks",
+        "command 'n2 explode e04d5521aa ada' is skipped: 'explode' is no action; there are pause, resume, approve, promote, abort, retry, drill, accept, skip-checks",
         "command 'n3 pause latest ada' is skipped: 'latest' is no revision; a revision is ten hexadecimal digits",
         "command 'n4 pause' is skipped: it needs NONCE ACTION REVISION BY, then a reason",
         "command 'n1 resume e04d5521aa ada' is skipped: its nonce was used by an earlier line",

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,25 +114,13 @@ def exporter() -> Iterator[Exporter]:
         yield out
 
 
-@pytest.fixture(scope="session")
-def prometheus(exporter: Exporter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """One Prometheus for these tests, which scrapes every second; `SEATRIAL_TEST_PROMETHEUS` names another binary."""
+@contextmanager
+def started(folder: Path, scrape: Sequence[object]) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes so every second; `SEATRIAL_TEST_PROMETHEUS` names another binary."""
     try:
         binary = os.environ.get("SEATRIAL_TEST_PROMETHEUS") or str(tools.path("prometheus"))
     except DevError as error:
         pytest.skip(f"no Prometheus: {error}")
-    folder: Path = tmp_path_factory.mktemp("prometheus")
-    target = exporter.address.removeprefix("http://")
-    jobs = {
-        "plain": ("/plain", {}),
-        "gateway": ("/gateway", {"pod": "envoy-1"}),
-        "stable": ("/stable", {"namespace": "payments", "pod": "fraud-7c9f1b20de-6c5d-x2x4z"}),
-        "candidate": ("/candidate", {"namespace": "payments", "pod": "fraud-e04d5521aa-8f7b-k9d2q"}),
-    }
-    scrape = [
-        {"job_name": job, "metrics_path": path, "static_configs": [{"targets": [target], "labels": labels}]}
-        for job, (path, labels) in jobs.items()
-    ]
     config = folder / "prometheus.yml"
     config.write_text(
         json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": scrape})
@@ -163,3 +151,22 @@ def prometheus(exporter: Exporter, tmp_path_factory: pytest.TempPathFactory) -> 
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def prometheus(exporter: Exporter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """One Prometheus for these tests, which scrapes every second."""
+    folder: Path = tmp_path_factory.mktemp("prometheus")
+    target = exporter.address.removeprefix("http://")
+    jobs = {
+        "plain": ("/plain", {}),
+        "gateway": ("/gateway", {"pod": "envoy-1"}),
+        "stable": ("/stable", {"namespace": "payments", "pod": "fraud-7c9f1b20de-6c5d-x2x4z"}),
+        "candidate": ("/candidate", {"namespace": "payments", "pod": "fraud-e04d5521aa-8f7b-k9d2q"}),
+    }
+    scrape = [
+        {"job_name": job, "metrics_path": path, "static_configs": [{"targets": [target], "labels": labels}]}
+        for job, (path, labels) in jobs.items()
+    ]
+    with started(folder, scrape) as out:
+        yield out

@@ -412,6 +412,21 @@ class SkippedChecks(Model):
     """When."""
 
 
+class AcceptedCheck(Model):
+    """A difference that somebody said is intended, for the revision on trial."""
+
+    check: Short
+    """The check's name."""
+    definition: Annotated[str, StringConstraints(max_length=16)] = ""
+    """Hash of the check as it was; another one is judged again."""
+    by: Short
+    """Who."""
+    reason: Sentence
+    """Why."""
+    at: Time
+    """When."""
+
+
 class DrillRun(Model):
     """What makes a trial a drill: a copy of the stable revision that is failed on purpose."""
 
@@ -462,6 +477,8 @@ class Rollout(Model):
     """Accepted: all traffic moves to the candidate."""
     skipped_checks: SkippedChecks | None = None
     """Set when the candidate is accepted unjudged."""
+    accepted: Annotated[list[AcceptedCheck], Field(max_length=16)] = []
+    """Checks that are judged no more in this trial."""
     preflight: PreflightStatus | None = None
     """The recorded requests."""
     back: Back | None = None
@@ -506,6 +523,8 @@ class HistoryEntry(Model):
     """How its probation ended: `Pass`, `Undecided`, `CutShort`, or `Fail`."""
     skipped_checks: SkippedChecks | None = None
     """Set when the candidate was to be accepted unjudged."""
+    accepted: Annotated[list[AcceptedCheck], Field(max_length=16)] = []
+    """Differences that somebody said are intended."""
 
 
 class Rejected(Model):

@@ -43,7 +43,7 @@ def target(r: Reading, action: Action, word: str = "") -> str:
         if not r.rejected:
             raise _no(r, word or action, f"no revision was sent back: {headline(r)}")
         return r.rejected
-    if action is Action.ABORT and r.probation:
+    if action in (Action.ABORT, Action.ACCEPT) and r.probation:
         return r.stable
     if action is Action.DRILL:
         return _drilled(r, word or action)
@@ -186,6 +186,8 @@ def done(action: Action, r: Reading) -> str:
         return f"the checks are skipped, all traffic moves to {revision} once its pods are ready: {headline(r)}"
     if action is Action.ABORT and (r.back_reason == "Aborted" or (r.phase in ("RolledBack", "Failed") and r.rejected)):
         return f"aborted: {headline(r)}"
+    if action is Action.ACCEPT and r.accepted:
+        return f"{r.accepted[-1]}: {headline(r)}"
     if action is Action.DRILL and (r.drilling or r.drill_asked):
         return f"a copy of revision {r.stable} goes on trial and is failed on purpose: {r.message}"
     if action is Action.RETRY and not (r.rejected or r.contested):

@@ -30,6 +30,7 @@ ACTIONS = {
     "retry": "try a revision again that was sent back",
     "drill": "practise going back: a copy of the stable revision is failed on purpose, and timed",
 }
+ACCEPT = "say that a difference which a check of drift or of a share found is intended, for the revision on trial"
 ALIASES = {
     "undo": ("abort", "bring the revision before back, without a trial, while it is kept"),
 }
@@ -116,6 +117,11 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
                 action="store_true",
                 help="accept it unjudged, all traffic at once: for a hotfix; a right of its own, and only with --reason",
             )
+    accept = add("accept", _accept, ACCEPT, parents=[common])
+    _named(accept)
+    accept.add_argument("--check", required=True, metavar="CHECK", help="the check that is judged no more for it")
+    accept.add_argument("--reason", required=True, help="why; it stays in the history")
+    accept.add_argument("--no-wait", action="store_true", help="do not wait for the operator to react")
     status = add(
         "status",
         _status,
@@ -307,6 +313,14 @@ def _act(args: argparse.Namespace) -> int:
         out=sys.stdout,
         err=sys.stderr,
     )
+
+
+def _accept(args: argparse.Namespace) -> int:
+    check, reason = args.check.strip(), args.reason.strip()
+    if not reason or not check or " " in check:
+        raise CliError("accept needs --check NAME and --reason TEXT: both stay in the history", USAGE)
+    args.action, args.word, args.skip_checks, args.reason = "accept", "accept", False, f"{check} {reason}"
+    return _act(args)
 
 
 def _drill(args: argparse.Namespace) -> int:

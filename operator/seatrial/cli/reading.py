@@ -225,6 +225,17 @@ class Reading:
         return self._rollout.get("promote") is True
 
     @property
+    def accepted(self) -> list[str]:
+        """Sentences about differences that somebody said are intended, the latest last."""
+        watch = raw.mapping(raw.mapping(self._status, "probation"), "watch")
+        return [
+            f"check {raw.text(one, 'check')} is judged no more for revision {raw.text(watched, 'revision')} "
+            f"({raw.text(one, 'by')}: {raw.text(one, 'reason')})"
+            for watched in (self._rollout, watch)
+            for one in raw.mappings(watched, "accepted")
+        ]
+
+    @property
     def checks_skipped(self) -> bool:
         """Whether somebody had the candidate accepted unjudged."""
         return bool(raw.mapping(self._rollout, "skippedChecks"))

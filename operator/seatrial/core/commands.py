@@ -44,6 +44,8 @@ class Action(StrEnum):
     """Try a revision again that was sent back, or write a rule again that was contested."""
     DRILL = "drill"
     """Practise going back, with a copy of the stable revision."""
+    ACCEPT = "accept"
+    """Have a difference that a check found be the intended one, for this revision. The reason begins with the check's name."""
     SKIP_CHECKS = "skip-checks"
     """Accept the candidate unjudged: all traffic, as soon as its pods are ready. Only with a reason."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from seatrial.api.spec import Check, OnFail, Runtime
-from seatrial.api.status import BackReason, CheckStatus, Outcome, Paused, Rollout, Status
+from seatrial.api.status import AcceptedCheck, BackReason, CheckStatus, Outcome, Paused, Rollout, Status
 from seatrial.build.revision import digest
 from seatrial.core import checks, clock, routers, sticky, trial, voyage
 from seatrial.core.checks.drill import DRILL
@@ -182,7 +182,7 @@ def questions(p: Pass, status: Status) -> tuple[MetricQuestion, ...]:
     asked = [
         question
         for check in wanted_checks(p, status.rollout)
-        if check.name in have
+        if check.name in have and accepted(check, rollout) is None
         for question in checks.ask(
             check,
             have[check.name],
@@ -221,6 +221,8 @@ def look(p: Pass, status: Status) -> Status:
 
 def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckStatus:
     assert status.rollout is not None
+    if (said := accepted(check, status.rollout)) is not None:
+        return as_accepted(stored, said, p.now)
     seen = situation(p, status, status.rollout.revision)
     folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
     if stored.pace is None and folded.pace is not None and status.rollout.drill is None:
@@ -228,6 +230,22 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
     if stored.drift is None:
         _tell_what_is_not_seen(p, folded)
     return checks.judge(check, folded, seen)
+
+
+def accepted(check: Check, rollout: Rollout) -> AcceptedCheck | None:
+    """Who said that the difference this check sees is intended, where somebody did: it is judged no more."""
+    return next((a for a in rollout.accepted if a.check == check.name and a.definition == definition(check)), None)
+
+
+def as_accepted(stored: CheckStatus, said: AcceptedCheck, now: datetime) -> CheckStatus:
+    """The check as it stands from then on; what it had found stays beside it as numbers."""
+    message = f"{stored.name}: not judged for this revision, the difference is intended ({said.by}: {said.reason})"
+    return stored.model_copy(update={"outcome": Outcome.PASS, "message": message[:1024], "at": now})
+
+
+def paused_by(check: str) -> str:
+    """How a pause names the check that made it."""
+    return f"check {check}"
 
 
 def _forecast(p: Pass, check: Check, learned: CheckStatus) -> CheckStatus:
@@ -254,7 +272,7 @@ def _act(p: Pass, status: Status) -> Status:
             return trial.go_back(p, status, BackReason.CHECK_FAILED, f"check {check.name} failed: {check.message}")
         if status.paused is None:
             p.event("Paused", f"paused by check {check.name}: {check.message}", "Warning")
-            paused = Paused(by=f"check {check.name}", reason=check.message[:1024], since=p.now)
+            paused = Paused(by=paused_by(check.name), reason=check.message[:1024], since=p.now)
             status = status.model_copy(update={"paused": paused})
     return status
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seatrial.api.status import (
+    AcceptedCheck,
     BackReason,
     DrillRequest,
     DrillStatus,
@@ -16,7 +17,7 @@ from seatrial.api.status import (
 )
 from seatrial.build.names import COMMANDS
 from seatrial.build.revision import digest
-from seatrial.core import authority, borrowed, drill, probation, trial, voyage
+from seatrial.core import authority, borrowed, drill, evidence, probation, trial, voyage
 from seatrial.core.commands import Action, Command, parse, problems
 from seatrial.core.passing import Pass
 
@@ -115,6 +116,39 @@ def _skip_checks(p: Pass, status: Status, command: Command) -> Status:
     return voyage.skip_checks(status, SkippedChecks(by=command.by, reason=command.reason, at=p.now))
 
 
+def _accept(p: Pass, status: Status, command: Command) -> Status:
+    name, _, reason = command.reason.partition(" ")
+    if not reason:
+        raise RefusedError("a difference is accepted with the check's name and a reason, which stays in the history")
+    on_probation = status.probation if status.stable == command.revision else None
+    if on_probation is None:
+        _on_trial(status, command)
+    watched = on_probation.watch if on_probation is not None else status.rollout
+    assert watched is not None
+    check = next((one for one in p.spec.analysis.checks if one.name == name), None)
+    if check is None or (check.drift is None and check.share is None):
+        can = [one.name for one in p.spec.analysis.checks if one.drift is not None or one.share is not None]
+        instead = f"those that can be are {', '.join(can)}" if can else "this model has none that can be"
+        raise RefusedError(f"{name} is no check of drift or of a share of your own: {instead}")
+    p.event(
+        "DifferenceAccepted", f"check {name} is judged no more for revision {command.revision}: {command.by} ({reason})"
+    )
+    accepted = AcceptedCheck(check=name, definition=evidence.definition(check), by=command.by, reason=reason, at=p.now)
+    others = [one for one in watched.accepted if one.check != name]
+    watched = watched.model_copy(update={"accepted": [*others, accepted]})
+    if on_probation is not None:
+        update: dict[str, object] = {"probation": on_probation.model_copy(update={"watch": watched})}
+    else:
+        update = {"rollout": watched}
+    if status.paused is not None and status.paused.by == evidence.paused_by(name):
+        p.event("Resumed", f"the pause by check {name} ends: the difference is intended ({reason})")
+        update["paused"] = None
+    update["checks"] = [
+        evidence.as_accepted(one, accepted, p.now) if one.name == name else one for one in status.checks
+    ]
+    return status.model_copy(update=update)
+
+
 def _abort(p: Pass, status: Status, command: Command) -> Status:
     if status.probation is not None and status.stable == command.revision:
         said = f"aborted on probation by {command.by}{_because(command)}"
@@ -155,5 +189,6 @@ _ACTIONS: dict[Action, Callable[[Pass, Status, Command], Status]] = {
     Action.ABORT: _abort,
     Action.RETRY: _retry,
     Action.DRILL: _drill,
+    Action.ACCEPT: _accept,
     Action.SKIP_CHECKS: _skip_checks,
 }

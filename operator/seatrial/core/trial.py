@@ -126,6 +126,7 @@ def end(p: Pass, status: Status, outcome: Trialled, reason: str, message: str) -
         started=rollout.started,
         ended=p.now,
         skipped_checks=rollout.skipped_checks,
+        accepted=rollout.accepted,
     )
     return status.model_copy(
         update={

@@ -386,7 +386,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
             judged,
             situation,
             Outcome.FAIL,
-            f"{said}, surely more than {view.limit:g}: fail. Where this is meant: seatrial accept {situation.name} --check {check.name}",
+            f"{said}, surely more than {view.limit:g}: fail. If this is meant: seatrial accept {situation.name} --check "
+            f'{check.name} --reason "…"',
         )
     if drift.outcome is not Outcome.PASS or sum(drift.candidate) < situation.min_samples:
         return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
