@@ -193,6 +193,7 @@ def t_test(seen: Sequence[Block], worse: int) -> bool:
     return False
 
 
+@pytest.mark.timeout(300)  # eleven seconds of a core that may be shared
 def test_whole_trials_of_heavy_values_keep_the_promise() -> None:
     """Candidates worse by just the margin, for ninety minutes each: 1 % may be sent back, 2 % may pass."""
     trials = wrong = passed = naive = 0
