@@ -232,7 +232,8 @@ def without_copies(series: Sequence[S], own: AbstractSet[str] = frozenset()) -> 
         if "pod" not in one.labels:
             out.append(one)
             continue
-        scrape = _COPIES - {label for label in own if f"exported_{label}" not in one.labels}
+        mine = [label for label in own if f"exported_{label}" not in one.labels] if own else ()
+        scrape = _COPIES.difference(mine) if mine else _COPIES
         identity = frozenset((k, v) for k, v in one.labels.items() if k not in scrape)
         rank = sorted((k, v) for k, v in one.labels.items() if k in scrape)
         if identity not in chosen or rank < chosen[identity][0]:
