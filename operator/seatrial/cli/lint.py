@@ -18,6 +18,9 @@ from seatrial.api import crd, rules
 from seatrial.api.lint import Finding, Severity, is_model, is_ours
 from seatrial.api.lint import lint as lint_document
 from seatrial.api.spec import Check, CheckPreset, MetricSource, ModelDeploymentSpec, Runtime, default_checks
+from seatrial.cli.errors import CliError
+from seatrial.cli.numbers import Numbers
+from seatrial.cli.power import power
 from seatrial.core import promql
 from seatrial.core.checks import eligible
 from seatrial.core.house import Heard, Policy, merged, parse
@@ -59,12 +62,12 @@ class _Place:
     finding: Finding
 
 
-def lint(paths: list[str], policies: list[str], *, as_json: bool, out: TextIO) -> int:
+def lint(paths: list[str], policies: list[str], *, as_json: bool, out: TextIO, known: Numbers | None = None) -> int:
     """Check files (`-` is standard input) and print what is found. `policies` are files with house rules that are to hold
     for every model in them.
 
     Returns 0 where nothing would be refused (there may be warnings), 1 where something would be, and 2
-    where a file cannot be read or holds nothing of Seatrial.
+    where a file cannot be read or holds nothing of Seatrial. With numbers of traffic it says how long each plan takes.
     """
     places: list[_Place] = []
     notes: list[str] = []
@@ -87,7 +90,18 @@ def lint(paths: list[str], policies: list[str], *, as_json: bool, out: TextIO) -
             if is_ours(document):
                 ours += 1
                 checked["ModelDeployment" if is_model(document) else "policy"] += 1
-                places += sorted(_check(name, node, document, house), key=lambda place: place.line)
+                here = list(_check(name, node, document, house))
+                if (
+                    known is not None
+                    and is_model(document)
+                    and all(place.finding.severity is Severity.WARNING for place in here)
+                ):
+                    for said in power(document, known):
+                        if isinstance(said, str):
+                            notes.append(f"{name}: {said}")
+                        else:
+                            here.append(_Place(name, _line(node, said.path), _title(document), said))
+                places += sorted(here, key=lambda place: place.line)
             else:
                 notes.append(f"{name}:{node.start_mark.line + 1}: skipped {_title(document)}")
         if not ours:
@@ -113,6 +127,15 @@ def _read(path: str) -> list[tuple[yaml.Node, Any]]:
     finally:
         loader.dispose()
     return documents
+
+
+def documents(path: str) -> list[Any]:
+    """What a file holds, or why it cannot be read."""
+    try:
+        return [document for _, document in _read(path)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        name = "standard input" if path == "-" else path
+        raise CliError(f"{name}: cannot be read: {_reason(error)}", UNREADABLE) from None
 
 
 def _reason(error: Exception) -> str:

@@ -163,6 +163,21 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
         epilog=_PRESETS,
     )
     _preset_options(presets)
+    from seatrial.cli.numbers import add_arguments as add_numbers  # noqa: PLC0415
+
+    add_numbers(lint, rate_needed=False)
+    simulate = add(
+        "simulate",
+        _simulate,
+        "send thousands of candidates through a plan, and say how they fare",
+        add_help="simulate" in load,
+    )
+    if "simulate" in load:
+        from seatrial.cli.simulating import EXAMPLE  # noqa: PLC0415
+        from seatrial.cli.simulating import add_arguments as add_simulate_arguments  # noqa: PLC0415
+
+        simulate.epilog = EXAMPLE
+        add_simulate_arguments(simulate)
     golden = add("golden", _help_of("golden"), "record requests with the answers of the training pipeline")
     if "golden" in load:
         _golden(golden)
@@ -423,8 +438,20 @@ def _status(args: argparse.Namespace) -> int:
 
 def _lint(args: argparse.Namespace) -> int:
     from seatrial.cli.lint import lint  # noqa: PLC0415
+    from seatrial.cli.numbers import Numbers  # noqa: PLC0415
 
-    return lint(args.files, args.policy, as_json=args.output == "json", out=sys.stdout)
+    known = None
+    if args.rate is not None:
+        known = Numbers(args.rate, args.errors, args.slow, dict(args.share), args.clumps)
+    elif args.errors is not None or args.slow is not None or args.share:
+        raise CliError("shares alone tell no time: give --rate too, such as --rate 20", USAGE)
+    return lint(args.files, args.policy, as_json=args.output == "json", out=sys.stdout, known=known)
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from seatrial.cli.simulating import simulate  # noqa: PLC0415
+
+    return simulate(args, sys.stdout)
 
 
 def _presets(args: argparse.Namespace) -> int:

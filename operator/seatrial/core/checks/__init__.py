@@ -106,7 +106,8 @@ def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: 
         return ""
     terms, seconds = terms_of(check), pace.windows * max(WINDOW, analysis.interval).total_seconds()
     stable = Stable(pace.total / seconds, clumps.share(pace), clumps.clump(pace, terms.inflation))
-    return warning(check.name, terms, stable, legs, analysis.interval, analysis.min_samples)
+    counted = sum(1 for one in analysis.checks if one.query is None)
+    return warning(check.name, terms, stable, legs, analysis.interval, analysis.min_samples, counted)
 
 
 def has_learned(stored: CheckStatus) -> bool:

@@ -85,8 +85,13 @@ def discovery(terms: Terms, stable: Stable, leg: Leg, interval: timedelta, check
     return sure / gain * interval.total_seconds() if gain > 0 else None
 
 
-def warning(name: str, terms: Terms, stable: Stable, legs: Sequence[Leg], interval: timedelta, least: int) -> str:
-    """The sentence for a plan that cannot decide in its time, or takes clearly more than its least; empty for a good one."""
+def warning(
+    name: str, terms: Terms, stable: Stable, legs: Sequence[Leg], interval: timedelta, least: int, checks: int = 1
+) -> str:
+    """The sentence for a plan that cannot decide in its time, or takes clearly more than its least; empty for a good one.
+
+    `checks` share the chance of a false alarm.
+    """
     decided = decisions(terms, stable, legs, interval, least)
     late = next((one for one in decided if one.late), None)
     slow = late or next((one for one in decided if one.slow), None)
@@ -99,8 +104,18 @@ def warning(name: str, terms: Terms, stable: Stable, legs: Sequence[Leg], interv
         but = f"more than its minDuration of {format_duration(slow.leg.min_duration)}"
     return (
         f"check {name}: at {per_minute(stable.rate)} requests a minute, {_percent(stable.share)} of them bad, {slow.leg.told()} "
-        f"{takes} a candidate as good as stable, {but}: widen the margin, raise the weight, or give it more time"
+        f"{takes} a candidate as good as stable, {but}{_found(terms, stable, slow.leg, interval, checks)}: "
+        "widen the margin, raise the weight, or give it more time"
     )
+
+
+def _found(terms: Terms, stable: Stable, leg: Leg, interval: timedelta, checks: int) -> str:
+    """When a plain rise would be found on a leg, as the end of a sentence; empty where worse is not higher."""
+    if terms.sides[0] or stable.rate <= 0:
+        return ""
+    seconds = discovery(terms, stable, leg, interval, checks)
+    rise = f"a rise from {_percent(stable.share)} to {_percent(min(stable.share + PLAINLY, 0.99))}"
+    return f"; {rise} would {'never be found there' if seconds is None else f'take {told(seconds)} to find there'}"
 
 
 def told(seconds: float) -> str:

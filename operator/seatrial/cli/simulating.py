@@ -1,0 +1,185 @@
+"""`seatrial simulate`: how a plan would do, before anybody waits for it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from seatrial.cli import numbers
+from seatrial.cli.errors import OK, USAGE, CliError
+from seatrial.cli.lint import documents
+from seatrial.core.checks.forecast import PLAINLY
+
+if TYPE_CHECKING:
+    from seatrial.simulate.course import Course
+    from seatrial.simulate.report import Fate
+    from seatrial.simulate.traffic import Candidate, Traffic
+
+EXAMPLE = """\
+Two questions decide about steps: how long does a good model wait, and how many users meet a bad one? This command
+sends thousands of candidates through the plan in FILE, with the judge that the operator has, and one through the
+operator's planner itself. Three kinds: one as good as stable, one worse by just the margin of the first check, and a
+bad one.
+
+  seatrial simulate fraud.yaml --rate 20 --errors 1% --bad 5%
+  seatrial simulate fraud.yaml --rate 20 --errors 1% --bad 5% --late 30m     the fault begins after half an hour
+  seatrial simulate fraud.yaml --rate 120/m --daily 6 --clumps 3             nights are quiet, errors come in threes
+  seatrial simulate fraud.yaml --rate 20 --share orders=12% --bad orders=9%  a check of your own
+
+Change a step, a margin or minSamples in FILE, and run it again. The same --seed gives the same output. No cluster is
+asked. It needs numpy: pip install 'seatrial[simulate]'."""
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    """All options."""
+    sub.add_argument("file", metavar="FILE", help="a YAML file with one ModelDeployment; - is standard input")
+    numbers.add_arguments(sub, rate_needed=True)
+    more = sub.add_argument_group("more of the traffic")
+    more.add_argument(
+        "--daily", type=numbers.at_least_one, default=1.0, metavar="N",
+        help="the busiest hour has N times the requests of the quietest; trials begin at any hour (1)",
+    )  # fmt: skip
+    bad = sub.add_argument_group("the bad candidate")
+    bad.add_argument(
+        "--bad", type=numbers.named, action="append", default=[], metavar="[CHECK=]SHARE",
+        help="its share of errors, or of another check; 4 points more than stable's of the first check where left out",
+    )  # fmt: skip
+    bad.add_argument("--late", type=_time, default="0s", metavar="TIME", help="how long it is as good as stable (0s)")
+    how = sub.add_argument_group("how")
+    how.add_argument("--runs", type=numbers.whole, default=1000, metavar="N", help="trials of each candidate (1000)")
+    how.add_argument("--seed", type=int, default=1, metavar="N", help="of chance (1)")
+    how.add_argument(
+        "--longest", type=_time, default="3h", metavar="TIME", help="when a trial is given up as undecided (3h)"
+    )
+    how.add_argument("-o", "--output", choices=("json",), help="print everything as JSON")
+    how.add_argument("--plot", default="", metavar="FILE.svg", help="draw it")
+
+
+def _time(text: str) -> timedelta:
+    from seatrial.cli.raw import parse_duration  # noqa: PLC0415
+
+    value = parse_duration(text)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 10m or 1h30m")
+    return value
+
+
+def simulate(args: argparse.Namespace, out: TextIO) -> int:
+    """Run it and print."""
+    plot = args.plot
+    if plot and not plot.endswith(".svg"):
+        raise CliError(
+            f"--plot {plot}: a picture is written as .svg; make a PNG of it with rsvg-convert or a browser", USAGE
+        )
+    if args.seed < 0:
+        raise CliError(f"--seed {args.seed}: it is 0 or more", USAGE)
+    if args.longest <= timedelta(0):
+        raise CliError("--longest 0s: it is more than 0s", USAGE)
+    found = _course(args.file)
+    try:
+        from seatrial.simulate import picture, report  # noqa: PLC0415
+        from seatrial.simulate.traffic import Candidate  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        raise CliError(
+            "simulate needs numpy, which is not installed: pip install 'seatrial[simulate]'", USAGE
+        ) from None
+    traffic = _traffic(args, found)
+    candidates = [Candidate(report.GOOD), Candidate(report.MARGIN, _by_the_margin(found, traffic))]
+    candidates.append(Candidate(report.BAD, _bad(args, found, traffic), args.late.total_seconds()))
+    horizon = args.longest.total_seconds()
+    fates = [_fate(found, traffic, one, args.runs, args.seed + index, horizon) for index, one in enumerate(candidates)]
+    if args.output == "json":
+        json.dump(report.document(found, traffic, fates, args.seed, horizon), out, indent=2, ensure_ascii=False)
+        out.write("\n")
+    else:
+        for line in report.text(found, traffic, fates, args.seed, horizon):
+            out.write(f"{line}\n")
+    if plot:
+        try:
+            Path(plot).write_text(picture.draw(found, fates), encoding="utf-8")
+        except OSError as error:
+            raise CliError(f"--plot {plot}: {error.strerror or error}", USAGE) from None
+    return OK
+
+
+def _course(path: str) -> Course:
+    """The plan in a file, without anything that needs numpy."""
+    from seatrial.api import crd  # noqa: PLC0415
+    from seatrial.api.lint import Severity, is_ours, lint  # noqa: PLC0415
+    from seatrial.api.spec import ModelDeploymentSpec  # noqa: PLC0415
+    from seatrial.simulate.course import course  # noqa: PLC0415
+
+    ours = [document for document in documents(path) if is_ours(document)]
+    if len(ours) != 1:
+        raise CliError(f"{path} holds {len(ours) or 'no'} ModelDeployments: one plan is simulated at a time", USAGE)
+    (document,) = ours
+    wrong = [finding for finding in lint(document) if finding.severity is Severity.ERROR]
+    if wrong:
+        raise CliError(f"{path}: {wrong[0].path}: {wrong[0].message}; seatrial lint says it all", USAGE)
+    spec = ModelDeploymentSpec.model_validate(crd.with_defaults(document)["spec"])
+    found = course(document["metadata"]["name"], spec)
+    if not found.checks:
+        raise CliError(
+            f"{path}: there is no check that counts a share (Errors, Latency, share), so there is nothing to simulate: "
+            "such a plan goes by time and the health of pods",
+            USAGE,
+        )
+    return found
+
+
+def _traffic(args: argparse.Namespace, found: Course) -> Traffic:
+    from seatrial.simulate.traffic import Traffic  # noqa: PLC0415
+
+    shares = numbers.shares_of(args.share, found.checks, "--share")
+    errors = 0.01 if args.errors is None else args.errors
+    known = numbers.Numbers(args.rate, errors, args.slow, shares)
+    out: dict[str, float] = {}
+    for check in found.checks:
+        share = known.of(check)
+        if share is None:
+            raise CliError(f"check {check.name}: what is stable's share? give --share {check.name}=12%", USAGE)
+        out[check.name] = share
+    return Traffic(args.rate, out, args.clumps, args.daily)
+
+
+def _by_the_margin(found: Course, traffic: Traffic) -> dict[str, float]:
+    first, terms = found.checks[0], found.terms[0]
+    margin = terms.margin(traffic.shares[first.name])
+    return {first.name: -margin if terms.sides == (True,) else margin}
+
+
+def _bad(args: argparse.Namespace, found: Course, traffic: Traffic) -> dict[str, float]:
+    shares = numbers.shares_of(args.bad, found.checks, "--bad")
+    if not shares:
+        first = found.checks[0].name
+        fewer = found.terms[0].sides == (True,)
+        return {first: -min(PLAINLY, traffic.shares[first]) if fewer else min(PLAINLY, 0.99 - traffic.shares[first])}
+    more = {name: value - traffic.shares[name] for name, value in shares.items()}
+    for check, terms in zip(found.checks, found.terms, strict=True):
+        change = more.get(check.name)
+        if change is not None and (
+            change == 0 or ((change < 0) is not (True in terms.sides) and len(terms.sides) == 1)
+        ):
+            raise CliError(
+                f"--bad {check.name}={shares[check.name]:.3g}: stable's share is {traffic.shares[check.name]:.3g}, so that is not worse",
+                USAGE,
+            )
+    return more
+
+
+def _fate(found: Course, traffic: Traffic, candidate: Candidate, runs: int, seed: int, horizon: float) -> Fate:
+    from seatrial.simulate import fleet, report, world  # noqa: PLC0415
+
+    trials = fleet.sail(found, fleet.Drawn(traffic, candidate, found, runs, seed), runs, horizon)
+    told = ", ".join(
+        f"{name} {report.percent(traffic.shares[name] + candidate.more.get(name, 0.0))}"
+        for name in (candidate.more or traffic.shares)
+    )
+    if candidate.kind == report.MARGIN:
+        return report.Fate(candidate.kind, told, trials)
+    return report.Fate(candidate.kind, told, trials, world.typical(found, traffic, candidate, trials, seed, horizon))
