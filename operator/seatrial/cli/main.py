@@ -29,8 +29,8 @@ ACTIONS = {
     "abort": "send the candidate back; on probation, bring the revision before back",
     "retry": "try a revision again that was sent back",
     "drill": "practise going back: a copy of the stable revision is failed on purpose, and timed",
+    "accept": "say that a difference which a check of drift or of a share found is intended, for this revision",
 }
-ACCEPT = "say that a difference which a check of drift or of a share found is intended, for the revision on trial"
 ALIASES = {
     "undo": ("abort", "bring the revision before back, without a trial, while it is kept"),
 }
@@ -116,17 +116,15 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
                 "--timeout", type=_timeout, default="30m", metavar="TIME", help="such as 10m, 1h; 0 is for ever"
             )
             sub.set_defaults(go=_drill)
+        if word == "accept":
+            sub.add_argument("--check", required=True, metavar="CHECK", help="the check that is judged no more for it")
+            sub.set_defaults(go=_accept)
         if word == "promote":
             sub.add_argument(
                 "--skip-checks",
                 action="store_true",
                 help="accept it unjudged, all traffic at once: for a hotfix; a right of its own, and only with --reason",
             )
-    accept = add("accept", _accept, ACCEPT, parents=[common])
-    _named(accept)
-    accept.add_argument("--check", required=True, metavar="CHECK", help="the check that is judged no more for it")
-    accept.add_argument("--reason", required=True, help="why; it stays in the history")
-    accept.add_argument("--no-wait", action="store_true", help="do not wait for the operator to react")
     status = add(
         "status",
         _status,
@@ -395,7 +393,7 @@ def _accept(args: argparse.Namespace) -> int:
     check, reason = args.check.strip(), args.reason.strip()
     if not reason or not check or " " in check:
         raise CliError("accept needs --check NAME and --reason TEXT: both stay in the history", USAGE)
-    args.action, args.word, args.skip_checks, args.reason = "accept", "accept", False, f"{check} {reason}"
+    args.reason = f"{check} {reason}"
     return _act(args)
 
 
