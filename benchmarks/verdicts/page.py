@@ -6,7 +6,7 @@ Everything here is made from that file alone, so that a test can say that the pa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,25 +80,29 @@ def charts(measured: Measured) -> dict[str, str]:
 
 def tables(measured: Measured) -> str:
     """All of it as Markdown."""
-    parts = [
-        _told(measured),
-        "![How often each judge sends back a good candidate](measured/wrong.svg)",
-        _summary(measured["hour"]),
-        "### Whole trials",
-        _steps(measured["trials"]),
-        "### How soon a bad one is found",
-        "![Minutes to find a bad candidate, beside the sketch](measured/speed.svg)",
-        _losses(measured),
-        _details("Every cell of the hour at one weight", _hours(measured["hour"])),
-        "### Faults that begin late",
-        "![Minutes from a fault to the rollback](measured/late.svg)",
-        _lates(measured["late"]),
-        "### Raw counters",
-        _replays(measured),
-        "### Scores",
-        _scores(measured["scores"]),
-    ]
-    return "\n\n".join(parts)
+    sections: dict[str, Callable[[Any], list[str]]] = {
+        "hour": lambda rows: [
+            "![How often each judge sends back a good candidate](measured/wrong.svg)",
+            _summary(rows),
+        ],
+        "trials": lambda rows: ["### Whole trials", _steps(rows)],
+        "speed": lambda rows: [
+            "### How soon a bad one is found",
+            "![Minutes to find a bad candidate, beside the sketch](measured/speed.svg)",
+            _losses(measured),
+            _details("Every cell of the hour at one weight", _hours(rows)),
+        ],
+        "late": lambda rows: [
+            "### Faults that begin late",
+            "![Minutes from a fault to the rollback](measured/late.svg)",
+            _lates(rows),
+        ],
+        "replays": lambda _: ["### Raw counters", _replays(measured)],
+        "scores": lambda rows: ["### Scores", _scores(rows)],
+    }
+    have = {**measured, "speed": measured["hour"]}
+    parts = [part for name, section in sections.items() if have[name] for part in section(have[name])]
+    return "\n\n".join([_told(measured), *parts])
 
 
 def _told(measured: Measured) -> str:

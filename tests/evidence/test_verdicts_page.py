@@ -32,3 +32,9 @@ def test_another_number_is_another_page() -> None:
     have = measured()
     have["hour"][0]["wrong"]["hits"] += 7
     assert page.with_tables(page.PAGE.read_text(encoding="utf-8"), have) != page.PAGE.read_text(encoding="utf-8")
+
+
+def test_some_experiments_alone_can_be_shown() -> None:
+    have = {**measured(), "hour": [], "trials": [], "late": [], "losses": []}
+    assert "### Scores" in page.tables(have)
+    assert "### Whole trials" not in page.tables(have)
