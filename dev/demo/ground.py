@@ -37,7 +37,7 @@ def expectations() -> dict[str, str]:
     free = shutil.disk_usage(_existing(cache_dir())).free / 1e9
     needed = WARM_GIGABYTES if ready else COLD_GIGABYTES
     return {
-        "time": "about 1 min to set up, then 4 min" if ready else "about 20 min to build everything once, then 5 min",
+        "time": "about 1 min to set up, then 5 min" if ready else "about 20 min to build everything once, then 6 min",
         "disk": f"up to {needed} GB, {free:.0f} GB are free; what is built stays in {cache_dir()}",
     }
 
