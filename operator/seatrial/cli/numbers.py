@@ -6,9 +6,12 @@ import argparse
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from seatrial.api.spec import Check, CheckPreset
 from seatrial.cli.errors import USAGE, CliError
+
+if TYPE_CHECKING:  # the parser needs the options only, and is there at once
+    from seatrial.api.spec import Check
 
 SLOW = 0.05
 """Stable's share of slow answers where nobody says: Latency counts from the edge nearest its 95th percentile."""
@@ -80,9 +83,9 @@ class Numbers:
         """Stable's share for a check; None where nobody has said it."""
         if check.name in self.shares:
             return self.shares[check.name]
-        if check.preset is CheckPreset.ERRORS:
+        if check.preset is not None and check.preset.value == "Errors":
             return self.errors
-        if check.preset is CheckPreset.LATENCY:
+        if check.preset is not None and check.preset.value == "Latency":
             return SLOW if self.slow is None else self.slow
         return None
 
