@@ -160,6 +160,9 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
     if _judged(r):
         title = Text("Checks" if r.on_trial or r.probation else "Checks of the last trial", style="bold")
         parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
+    slow = [check.forecast for check in r.checks if check.forecast and check.outcome != "Pass"] if r.on_trial else []
+    if slow:
+        parts += [Text(), Text("Known since the first look", style="bold"), *(_fold(("  ", Text(one))) for one in slow)]
     if (drill := _drills(r, now)) is not None:
         parts += [Text(), Text("Going back was practised", style="bold"), drill]
     steps = next_steps(r, command)
