@@ -26,7 +26,7 @@ from seatrial.cli.phases import PHASES
 from seatrial.cli.raw import parse_duration, parse_time
 from seatrial.cli.reading import Reading
 from seatrial.core.legs import legs as lay_out
-from tests.cli.worlds import HISTORY, NEW, NOW, OLD, WORLDS, canary, obj, promoted
+from tests.cli.worlds import ERRORS, HISTORY, LATENCY, NEW, NOW, OLD, WORLDS, canary, obj, promoted
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -142,6 +142,17 @@ def test_texts_of_the_cluster_cannot_steer_the_terminal_or_the_markup() -> None:
     assert "\u202e" not in text
     assert "[red]not markup[/red]" in text
     assert "\033" not in lines.log_line(model, NOW)
+
+
+def test_why_tells_what_was_known_from_the_start() -> None:
+    """Only of a check that is still open: of one that has passed nobody has to hear that it would take long."""
+    late = LATENCY.model_copy(update={"forecast": "check latency: 25 % takes about 3h to pass"})
+    quick = ERRORS.model_copy(update={"forecast": "check errors: 25 % takes about 2h to pass"})
+    text = drawn(view.why(obj(canary(checks=[quick, late])), NOW))
+    assert "Known since the first look" in text
+    assert "25 % takes about 3h to pass" in text
+    assert "2h" not in text
+    assert "Known since" not in drawn(view.why(obj(canary()), NOW))
 
 
 def test_the_clock_of_a_step() -> None:

@@ -274,7 +274,6 @@ def test_what_its_own_check_leaves_open_is_as_required() -> None:
         "from": "Gateway",
         "slowerThan": "250ms",
         "margin": {"points": "1"},
-        "onFail": "Rollback",
     }
 
 
@@ -458,7 +457,7 @@ def below(spec: ModelDeploymentSpec, one: Policy) -> str:
 
 def laxer(have: Check, asked: Check) -> str:
     """In what a check lets something through that another would not."""
-    if have.on_fail is OnFail.PAUSE and asked.on_fail is OnFail.ROLLBACK:
+    if have.failing is OnFail.PAUSE and asked.failing is OnFail.ROLLBACK:
         return "onFail"
     if (have.preset, have.share, have.query) != (asked.preset, asked.share, asked.query):
         return "kind"
@@ -613,3 +612,26 @@ def test_a_policy_that_is_not_understood_is_not_taken_for_none() -> None:
     assert known.unread.startswith("TrialPolicy team is not understood: spec.newField")
     assert known.exist == frozenset()
     assert house.of("elsewhere").unread == ""
+
+
+def test_what_a_failure_does_by_default_counts_as_if_it_were_written() -> None:
+    """A required errors check that says nothing of onFail sends back; a resource's own cannot make it pause."""
+    errors = {"name": "errors", "preset": "Errors"}
+    joined = stricter(Check.model_validate({**errors, "onFail": "Pause"}), Check.model_validate(errors))
+    assert isinstance(joined, Check)
+    assert joined.failing is OnFail.ROLLBACK
+
+
+@pytest.mark.parametrize(
+    ("field", "asked", "own"),
+    [
+        ("drift", {"drift": {"histogram": "model_score"}}, {"drift": {"histogram": "model_score", "max": "9"}}),
+        ("minDuration", {"minDuration": "1h"}, {"minDuration": "20h"}),
+        ("minSamples", {"minSamples": 1000}, {"minSamples": 1_000_000}),
+    ],
+)
+def test_a_check_of_another_distance_or_horizon_is_another_check(field: str, asked: Spec, own: Spec) -> None:
+    """Neither may stand in for what a policy requires."""
+    mean = {"mean": {"of": "revenue_total", "per": "orders_total"}, "worseWhen": "Lower", "margin": {"relative": "5%"}}
+    base = {"name": "c", **({} if field == "drift" else mean)}
+    assert stricter(Check.model_validate({**base, **asked}), Check.model_validate({**base, **own})) == field

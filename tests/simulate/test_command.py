@@ -15,6 +15,7 @@ from seatrial.cli.errors import OK, USAGE
 from seatrial.cli.main import main
 
 np = pytest.importorskip("numpy", reason="make test installs numpy")
+pytestmark = pytest.mark.timeout(300)
 
 IMAGE = "fraud@sha256:" + "9" * 64
 STEPS = {"canary": {"steps": [{"weight": 5, "minDuration": "1m"}, {"weight": 50, "minDuration": "1m"}]}}

@@ -12,6 +12,7 @@ import pytest
 from seatrial.api.spec import ModelDeploymentSpec
 
 np = pytest.importorskip("numpy", reason="make test installs numpy")
+pytestmark = pytest.mark.timeout(300)
 
 from seatrial.simulate import fleet, world  # noqa: E402  they need numpy
 from seatrial.simulate.course import Course, course  # noqa: E402

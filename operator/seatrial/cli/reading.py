@@ -40,6 +40,8 @@ class CheckView:
     """Counts of the whole trial."""
     stable: Tally | None
     value: str
+    forecast: str
+    """Why the plan will be slow to decide; empty where it will not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +422,7 @@ class Reading:
                 _tally(entry, "candidate"),
                 _tally(entry, "stable"),
                 raw.text(entry, "value"),
+                raw.text(entry, "forecast"),
             )
             for entry in raw.mappings(self._status, "checks")
         ]

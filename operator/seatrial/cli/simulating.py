@@ -6,7 +6,7 @@ import argparse
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from seatrial.cli import numbers
 from seatrial.cli.errors import OK, USAGE, CliError
@@ -28,6 +28,7 @@ bad one.
   seatrial simulate fraud.yaml --rate 20 --errors 1% --bad 5% --late 30m     the fault begins after half an hour
   seatrial simulate fraud.yaml --rate 120/m --daily 6 --clumps 3             nights are quiet, errors come in threes
   seatrial simulate fraud.yaml --rate 20 --share orders=12% --bad orders=9%  a check of your own
+  seatrial simulate fraud.yaml --from-prometheus http://localhost:9090 --window 6h
 
 Change a step, a margin or minSamples in FILE, and run it again. The same --seed gives the same output. No cluster is
 asked. It needs numpy: pip install 'seatrial[simulate]'."""
@@ -36,12 +37,25 @@ asked. It needs numpy: pip install 'seatrial[simulate]'."""
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """All options."""
     sub.add_argument("file", metavar="FILE", help="a YAML file with one ModelDeployment; - is standard input")
-    numbers.add_arguments(sub, rate_needed=True)
+    numbers.add_arguments(sub, rate_needed=False)
     more = sub.add_argument_group("more of the traffic")
     more.add_argument(
         "--daily", type=numbers.at_least_one, default=1.0, metavar="N",
         help="the busiest hour has N times the requests of the quietest; trials begin at any hour (1)",
     )  # fmt: skip
+    more.add_argument(
+        "--from-prometheus",
+        default="",
+        metavar="URL",
+        help="let the past of the model in FILE come again, as Prometheus there has it, instead of --rate and shares",
+    )
+    more.add_argument("--window", type=_time, default="6h", metavar="TIME", help="how much of it, up to now (6h)")
+    more.add_argument(
+        "--revision",
+        default="",
+        metavar="NAME",
+        help="whose past, where model servers count and not the gateway; FILE's own where left out",
+    )
     bad = sub.add_argument_group("the bad candidate")
     bad.add_argument(
         "--bad", type=numbers.named, action="append", default=[], metavar="[CHECK=]SHARE",
@@ -76,9 +90,11 @@ def simulate(args: argparse.Namespace, out: TextIO) -> int:
         )
     if args.seed < 0:
         raise CliError(f"--seed {args.seed}: it is 0 or more", USAGE)
+    if not timedelta(minutes=10) <= args.window <= timedelta(days=7):
+        raise CliError("--window: it is 10m to 168h", USAGE)
     if args.longest <= timedelta(0):
         raise CliError("--longest 0s: it is more than 0s", USAGE)
-    found = _course(args.file)
+    found, raw, namespace = _course(args.file)
     try:
         from seatrial.simulate import picture, report  # noqa: PLC0415
         from seatrial.simulate.traffic import Candidate  # noqa: PLC0415
@@ -88,7 +104,7 @@ def simulate(args: argparse.Namespace, out: TextIO) -> int:
         raise CliError(
             "simulate needs numpy, which is not installed: pip install 'seatrial[simulate]'", USAGE
         ) from None
-    traffic = _traffic(args, found)
+    traffic = _traffic(args, found, raw, namespace)
     candidates = [Candidate(report.GOOD), Candidate(report.MARGIN, _by_the_margin(found, traffic))]
     candidates.append(Candidate(report.BAD, _bad(args, found, traffic), args.late.total_seconds()))
     horizon = args.longest.total_seconds()
@@ -107,7 +123,7 @@ def simulate(args: argparse.Namespace, out: TextIO) -> int:
     return OK
 
 
-def _course(path: str) -> Course:
+def _course(path: str) -> tuple[Course, dict[str, Any], str]:
     """The plan in a file, without anything that needs numpy."""
     from seatrial.api import crd  # noqa: PLC0415
     from seatrial.api.lint import Severity, is_ours, lint  # noqa: PLC0415
@@ -121,20 +137,34 @@ def _course(path: str) -> Course:
     wrong = [finding for finding in lint(document) if finding.severity is Severity.ERROR]
     if wrong:
         raise CliError(f"{path}: {wrong[0].path}: {wrong[0].message}; seatrial lint says it all", USAGE)
-    spec = ModelDeploymentSpec.model_validate(crd.with_defaults(document)["spec"])
-    found = course(document["metadata"]["name"], spec)
+    raw = crd.with_defaults(document)["spec"]
+    found = course(document["metadata"]["name"], ModelDeploymentSpec.model_validate(raw))
     if not found.checks:
         raise CliError(
             f"{path}: there is no check that counts a share (Errors, Latency, share), so there is nothing to simulate: "
             "such a plan goes by time and the health of pods",
             USAGE,
         )
-    return found
+    return found, raw, document["metadata"].get("namespace", "default")
 
 
-def _traffic(args: argparse.Namespace, found: Course) -> Traffic:
+def _traffic(args: argparse.Namespace, found: Course, raw: dict[str, Any], namespace: str) -> Traffic:
     from seatrial.simulate.traffic import Traffic  # noqa: PLC0415
 
+    if args.from_prometheus:
+        if args.rate is not None or args.errors is not None or args.slow is not None or args.share or args.daily != 1.0:
+            raise CliError(
+                "--from-prometheus brings rates and shares: leave --rate, --errors, --slow, --share and --daily out",
+                USAGE,
+            )
+        from seatrial.simulate.replay import ReplayError, replay  # noqa: PLC0415
+
+        try:
+            return replay(args.from_prometheus, args.window, found, raw, namespace, args.revision, args.clumps)
+        except ReplayError as error:
+            raise CliError(f"--from-prometheus: {error}", USAGE) from None
+    if args.rate is None:
+        raise CliError("how many requests come? give --rate, such as --rate 20, or --from-prometheus URL", USAGE)
     shares = numbers.shares_of(args.share, found.checks, "--share")
     errors = 0.01 if args.errors is None else args.errors
     known = numbers.Numbers(args.rate, errors, args.slow, shares)

@@ -165,6 +165,9 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
         parts += [Text(), title, *(_fold(_check_line(check, now)) for check in r.checks)]
     if r.skipped is not None:
         parts += [Text(), Text("Accepted unjudged", style="bold"), _fold(("  ! ", _unjudged(r.skipped, now)))]
+    slow = [check.forecast for check in r.checks if check.forecast and check.outcome != "Pass"] if r.on_trial else []
+    if slow:
+        parts += [Text(), Text("Known since the first look", style="bold"), *(_fold(("  ", Text(one))) for one in slow)]
     if (drill := _drills(r, now)) is not None:
         parts += [Text(), Text("Going back was practised", style="bold"), drill]
     steps = next_steps(r, command)

@@ -62,7 +62,18 @@ from seatrial.core.checks.terms import DEFAULT_MARGIN, DEFAULT_MAX
 from seatrial.core.state import House, Manifest
 
 MOST_CHECKS, MOST_STAGES, MOST_STEPS, MOST_POLICIES, MOST_TEXT = 16, 4, 20, 8, 65536
-SAME = ("preset", "share", "agreement", "query", "source", "slower_than")
+SAME = (
+    "preset",
+    "share",
+    "mean",
+    "drift",
+    "agreement",
+    "query",
+    "source",
+    "slower_than",
+    "min_samples",
+    "min_duration",
+)
 """Fields that say what a check asks. Two checks that differ in one of them are not stricter or weaker than each other."""
 
 
@@ -441,12 +452,13 @@ def stricter(one: Check, other: Check) -> Check | str:
     update["min"] = _bound(one.min, other.min, least=False)
     sides = {one.worse_when or WorseWhen.HIGHER, other.worse_when or WorseWhen.HIGHER}
     update["worse_when"] = one.worse_when or other.worse_when if len(sides) == 1 else WorseWhen.EITHER
-    update["on_fail"] = OnFail.ROLLBACK if OnFail.ROLLBACK in (one.on_fail, other.on_fail) else OnFail.PAUSE
+    if one.on_fail != other.on_fail:
+        update["on_fail"] = OnFail.ROLLBACK if OnFail.ROLLBACK in (one.failing, other.failing) else OnFail.PAUSE
     return one.model_copy(update=update)
 
 
 def _margin(check: Check) -> Margin | None:
-    if check.margin is not None or check.query is not None or check.share is not None:
+    if check.margin is not None or (check.preset is None and check.agreement is None):
         return check.margin
     return DEFAULT_MARGIN[check.preset] if check.preset is not None else agreement.DEFAULT_MARGIN
 

@@ -54,7 +54,7 @@ class Course:
     @property
     def rolls_back(self) -> tuple[bool, ...]:
         """For each check, whether its failure sends the candidate back; else it pauses."""
-        return tuple(check.on_fail is OnFail.ROLLBACK for check in self.checks)
+        return tuple(check.failing is OnFail.ROLLBACK for check in self.checks)
 
 
 def course(name: str, spec: ModelDeploymentSpec) -> Course:
@@ -107,8 +107,8 @@ def as_shares(found: Course) -> list[dict[str, Any]]:
         of = {"of": f'events_total{{check="{check.name}"}}', "per": f'requests_total{{check="{check.name}"}}'}
         written: dict[str, Any] = {
             "name": check.name,
-            "share": {**of, "revisionLabel": "revision"},
-            "onFail": str(check.on_fail),
+            "share": of,
+            "onFail": str(check.failing),
             "worseWhen": str(terms.worse_when),
         }
         if margin:

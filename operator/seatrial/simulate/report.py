@@ -62,6 +62,7 @@ def document(course: Course, traffic: Traffic, fates: list[Fate], seed: int, hor
             "shares": {name: round(value, 8) for name, value in traffic.shares.items()},
             "clumps": round(traffic.clump, 3),
             "daily": traffic.daily,
+            "replayed": traffic.record is not None,
         },
         "seed": seed,
         "longest": horizon,
@@ -115,7 +116,8 @@ def text(course: Course, traffic: Traffic, fates: list[Fate], seed: int, horizon
     """The report for a person."""
     runs = len(fates[0].trials.end)
     shares = ", ".join(f"{name} {percent(value)}" for name, value in traffic.shares.items())
-    yield f"{course.name}: {traffic.rate:.3g} requests a second; stable's shares: {shares}"
+    again = "" if traffic.record is None else ", on average of the past that is replayed"
+    yield f"{course.name}: {traffic.rate:.3g} requests a second; stable's shares: {shares}{again}"
     yield f"steps {', '.join(leg.told() for leg in course.legs)}; {runs:,} trials of each candidate, seed {seed}"
     yield from (f"left out: {sentence}" for sentence in course.left_out)
     yield ""

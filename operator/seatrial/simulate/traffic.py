@@ -16,6 +16,22 @@ BUSIEST = 14.0 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """What a service really got, window by window."""
+
+    length: float
+    """Seconds of a window."""
+    rates: Array
+    """Requests a second in each."""
+    shares: Mapping[str, Array]
+    """Bad ones of them, by check."""
+
+    def window(self, at: Array) -> Array:
+        """The windows of moments; after the last one comes the first."""
+        return (np.asarray(at) // self.length).astype(int) % len(self.rates)
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """What the whole service gets while stable answers."""
 
@@ -28,17 +44,24 @@ class Traffic:
     daily: float = 1.0
     """The busiest hour has so many times the requests of the quietest."""
 
+    record: Record | None = None
+    """A past whose rates and shares come again, instead of the above, which are its means."""
+
     def begins(self, draw: np.random.Generator, runs: int) -> Array:
-        """A moment of the day for each trial to begin at, in seconds."""
-        return draw.random(runs) * DAY
+        """A moment of the day, or of the record, for each trial to begin at, in seconds."""
+        return draw.random(runs) * (DAY if self.record is None else self.record.length * len(self.record.rates))
 
     def rates(self, at: Array) -> Array:
-        """Requests a second at moments of the day."""
+        """Requests a second at moments of the day, or of the record."""
+        if self.record is not None:
+            return self.record.rates[self.record.window(at)]
         swing = (self.daily - 1.0) / (self.daily + 1.0)
         return self.rate * (1.0 + swing * np.cos(2.0 * math.pi * (np.asarray(at) - BUSIEST) / DAY))
 
     def share(self, check: str, at: Array) -> Array:
         """Stable's share of events of a check at moments."""
+        if self.record is not None:
+            return self.record.shares[check][self.record.window(at)]
         return np.full(np.shape(at), self.shares[check])
 
 

@@ -375,6 +375,45 @@ def _past(check: Check, stable: Sample, end: float, situation: Situation) -> Pac
     return pace
 
 
+def history(
+    check: Check,
+    stored: CheckStatus,
+    situation: Situation,
+    presets: Presets,
+    answers: Mapping[str, MetricAnswer],
+    length: timedelta,
+) -> list[Tally] | str:
+    """What the whole service answered in each window of the stretch that `ask` has asked for, or why that is not known.
+
+    A gateway counts by slot, and stable may have been in either: both are taken. A window in which somebody's past is not
+    known counts nothing.
+    """
+    preset = _preset(check, stored, situation, presets)
+    if preset is None:
+        return "there is no metric preset for it"
+    asked = [side for side in sides(situation) if side[0] == "stable" or preset.source is MetricSource.GATEWAY]
+    read = answers_of(check.name, asked, stored, situation, answers)
+    if isinstance(read, CheckStatus):
+        return read.message
+    series = [one for _, _, answer in read for one in answer.series]
+    edge, timed = None, preset.timed(check.preset)
+    if timed is not None:
+        chosen = edge_of(check, preset, timed, series)
+        if isinstance(chosen, NoData):
+            return chosen.message
+        edge = chosen
+    both = sample_of(check, preset, edge, "stable", read[-1][1], series, counters.scrapes(series))
+    if not both.all:
+        return f"Prometheus has no samples of its requests in that time ({preset.title})"
+    start, end = (at.timestamp() for at in span(stored, situation))
+    out = []
+    for index in range(int((end - start) / length.total_seconds())):
+        begin = start + index * length.total_seconds()
+        tally = tally_of(check, both, begin, begin + length.total_seconds(), begin)
+        out.append(tally if isinstance(tally, Tally) else Tally())
+    return out
+
+
 def edge_of(check: Check, preset: Preset, timed: Counted, series: Sequence[Series]) -> str | NoData:
     """The bucket edge above which an answer counts as slow, as the metric spells it.
 
