@@ -17,6 +17,8 @@ from dev.errors import DevError
 from dev.traffic.report import Report, Request, Second
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+LATE = 10.0
+"""Seconds that a running client may be late with what it tells of a second."""
 
 
 class TrafficClient:
@@ -118,8 +120,10 @@ class TrafficClient:
         return sum(s.sent for s in seconds), sum(s.answered for s in seconds), sum(s.lost for s in seconds)
 
     def answers(self, last: float = 3.0) -> dict[str, int]:
-        """Who answered in the latest seconds, by revision."""
-        since = time.time() - last - 1
+        """Who answered in the latest seconds, by revision. Waits for a client that a busy machine has made late to tell."""
+        since, limit = time.time() - last - 1, time.monotonic() + LATE
+        while not any(second.at >= since for second in self.seconds) and time.monotonic() < limit:
+            time.sleep(0.05)
         found: dict[str, int] = {}
         for second in self.seconds:
             if second.at >= since:
