@@ -47,11 +47,18 @@ class House:
         namespace = manifest["metadata"].get("namespace") or None
         return {key for key in self.keys if namespace in (None, key[0])}
 
+    def heeded(self, namespace: Manifest) -> dict[str, str]:
+        """The labels of a namespace, where some policy looks at labels: else a change of them is news to nobody."""
+        return labels_of(namespace) if self._choose_by_label() else {}
+
     def concerned_by(self, namespace: Manifest) -> set[Key]:
-        """Whom a change of a namespace's labels may concern: nobody where no policy looks at labels."""
-        if all(heard.selector is None for heard in self._policies.values()):
+        """Whom a change of a namespace's labels may concern."""
+        if not self._choose_by_label():
             return set()
         return {key for key in self.keys if key[0] == namespace["metadata"]["name"]}
+
+    def _choose_by_label(self) -> bool:
+        return any(heard.selector is not None for heard in self._policies.values())
 
     def told(self, stream: str, problem: str) -> set[Key]:
         """A stream of policies or of namespaces cannot be read, or can again (empty); returns whom that concerns."""

@@ -20,7 +20,7 @@ from seatrial.build.names import MANAGED_BY, MANAGER, MODEL_LABEL
 from seatrial.cluster.client import Client
 from seatrial.cluster.errors import ApiError, Gone, NotAllowed, NotFound, Unreachable
 from seatrial.cluster.freezes import Freezes, said_of
-from seatrial.cluster.house import House, labels_of
+from seatrial.cluster.house import House
 from seatrial.cluster.index import Key
 from seatrial.cluster.kinds import (
     CLUSTER_TRIAL_POLICY,
@@ -322,7 +322,7 @@ class Streams:
                     None,
                     lambda item: freezes.concerned(item) | house.concerned_by(item),
                     wake,
-                    lambda item: repr((said_of(item), labels_of(item))),
+                    lambda item: repr((said_of(item), house.heeded(item))),
                     note_namespace,
                 )
                 for spec in _namespaces(namespaces, freezes.home)
