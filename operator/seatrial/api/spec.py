@@ -523,6 +523,13 @@ class Drift(Model):
     read."""
 
 
+class SnapshotRef(Model):
+    """A training snapshot in this resource's namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The name of the ConfigMap that `seatrial snapshot` made. It ends with the hash of its content."""
+
+
 class Live(Model):
     """What the serving model predicts, held against its training snapshot. It tells people, and nothing of a trial follows."""
 
@@ -530,8 +537,8 @@ class Live(Model):
     """A name for it, unique in the resource."""
     drift: Drift
     """The predictions, how their distance from the snapshot is measured, and from which one on it is an alert."""
-    snapshot: ConfigMapRef
-    """The ConfigMap that `seatrial snapshot` made."""
+    snapshot: SnapshotRef
+    """How the model's predictions were distributed when it was trained."""
     window: Duration = timedelta(hours=1)
     """How much of the past is looked at, from 10m to 6h. In a longer one, small drift is seen surely."""
     every: Duration = timedelta(minutes=10)
