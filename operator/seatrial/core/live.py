@@ -25,7 +25,7 @@ from seatrial.core.checks.base import INGESTION, Arm, milliseconds
 from seatrial.core.checks.drift import WINDOW
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS
 from seatrial.core.checks.predictions import Comparison, Subject, subject_of
-from seatrial.core.checks.reading import ALL, born, matching
+from seatrial.core.checks.reading import ALL, born, matching, whole
 from seatrial.core.passing import Pass
 from seatrial.core.questions import (
     CounterQuestion,
@@ -250,15 +250,11 @@ def _find(
         return _Found(LiveState.OTHER_BINS, f"{who}snapshot {name} {why}")
     if why := _other_model(p, status, one, before, kept):
         return _Found(LiveState.OTHER_MODEL, f"{who}snapshot {name} {why}")
-    match p.answers.metrics[_key(one, status.stable)]:
-        case Counters(series=series, warnings=()):
+    match whole(p.answers.metrics, _key(one, status.stable), f"stable {status.stable}"):
+        case Counters(series=series):
             return _compare(p, status, one, began, _Reference(kept, frozen), subject, series)
-        case Counters(warnings=warnings):
-            return _Found(LiveState.NO_ANSWER, f"{who}a partial answer is not counted: {'; '.join(warnings)}")
         case NoData(message) | Failure(message):
             return _Found(LiveState.NO_ANSWER, f"{who}{message}")
-        case _:
-            return _Found(LiveState.NO_ANSWER, f"{who}Prometheus gave an answer to another question")
 
 
 def _of_another(subject: Subject, kept: Snapshot) -> str:
