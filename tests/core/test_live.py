@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from seatrial.api.status import LiveState, LiveStatus, Phase
-from seatrial.core import snapshot
+from seatrial.core import live, snapshot
 from seatrial.core.plan import ask, plan
 from seatrial.core.snapshot import Snapshot
 from seatrial.core.state import Manifest
@@ -171,7 +172,7 @@ def test_two_models_are_not_looked_at_at_the_same_time() -> None:
 
 
 def test_an_operator_that_restarts_goes_on_where_it_was() -> None:
-    """It neither asks at once, which a thousand models would do together, nor tells again, nor counts looks anew."""
+    """It neither asks at once, which a thousand models would do together, nor tells again."""
     world = serving()
     world.behaviours["fraud:v1"] = Behaviour(scores=1.5)
     before = becomes(world, LiveState.DRIFTED)
@@ -458,6 +459,17 @@ def test_what_is_watched_no_more_ends_its_alert() -> None:
     assert told(world) == ["TrainingDrift", "TrainingDriftEnded"]
 
 
+def test_a_distance_near_the_limit_says_what_would_tell() -> None:
+    world = serving(watched(drift={"histogram": "model_score", "max": "0.06"}), rate=1.0)
+    message = becomes(world, LiveState.UNDECIDED, 1500).message
+    assert "neither surely more than 0.06 nor surely less; a window with about " in message
+    assert "predictions would tell" in message
+
+
+def test_the_examples_in_the_docstrings() -> None:
+    assert doctest.testmod(live).failed == 0
+
+
 def test_classes_are_watched_too() -> None:
     drift = {"classes": "decisions_total", "by": "decision", "statistic": "JS", "max": "0.1"}
 
@@ -474,17 +486,6 @@ def test_classes_are_watched_too() -> None:
     assert alert is not None
     assert "JS" in alert.message
     assert "block: 60.0 % → 20." in alert.message
-
-
-def test_status_that_somebody_edited_is_no_harm() -> None:
-    """A beginning that is still to come makes no look easier than the first."""
-    world = serving()
-    becomes(world, LiveState.WITHIN)
-    status = copy.deepcopy(world.resource["status"])
-    status["live"][0]["since"] = "2036-01-01T00:00:00.000Z"
-    world.resource["status"] = status
-    run(world, 3 * EVERY)
-    assert known(world).state is LiveState.WITHIN
 
 
 def test_the_same_pass_decides_the_same() -> None:

@@ -815,8 +815,6 @@ class LiveStatus(Model):
     """The ConfigMap."""
     definition: Annotated[str, StringConstraints(max_length=16)]
     """Hash of what is held against what, the revision that serves included; another one begins anew."""
-    since: Time
-    """When that began: each look since then spends less of the promise than the one before."""
     state: LiveState = LiveState.UNDECIDED
     """What is known."""
     message: Sentence = ""

@@ -4,8 +4,9 @@ At times of its own, the predictions of the revision that serves, of the last ho
 were distributed when it was trained. Where they are surely further apart than the limit, people are told: once when that begins,
 and once when they are surely nearer again. Nothing of a trial follows from it.
 
-A look that finds nothing new is not written, so the number of looks is not counted but follows from the time: each minute of its
-own schedule since the beginning is one look, taken or not, and the k-th one may be wrong with a chance of α / (k (k + 1)).
+There is no last look, so what is promised is a rate: in any `PERIOD`, all looks together are wrong with a chance of α at the most.
+Each has an equal part of it, whatever the looks before said; so nothing has to be remembered of them, and a look that finds
+nothing new is not written.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from seatrial.core import counters, evidence, histograms, snapshot
 from seatrial.core.bins import Frozen
 from seatrial.core.checks.base import INGESTION, Arm, milliseconds
 from seatrial.core.checks.drift import WINDOW
-from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS
+from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, rounded
 from seatrial.core.checks.predictions import Comparison, Subject, subject_of
 from seatrial.core.checks.reading import ALL, born, matching, whole
 from seatrial.core.passing import Pass
@@ -39,6 +40,8 @@ from seatrial.core.questions import (
 from seatrial.core.snapshot import Snapshot, SnapshotError
 from seatrial.core.statistics import drift as statistics
 
+PERIOD = timedelta(days=30)
+"""The time of which the promise is made."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SOON = timedelta(seconds=1)
 """When a look is made up for that had to stand back behind a trial's."""
@@ -184,14 +187,11 @@ def _look(p: Pass, status: Status, one: Live, stored: LiveStatus | None) -> Live
             f"{one.name}: revision {status.stable} and snapshot {one.snapshot.name} are held against each other from now on; "
             "what was said before was of others",
         )
-    began = p.now if same is None else same.since
-    found = _find(p, status, one, began, stored, held)
+    found = _find(p, status, one, stored, held)
     p.distances[one.name] = found.distance
     if same is not None and not _is_new(same, found):
         return same
-    fresh = same or LiveStatus(
-        name=one.name, snapshot=one.snapshot.name, definition=definition, since=p.now, at=p.now, message=""
-    )
+    fresh = same or LiveStatus(name=one.name, snapshot=one.snapshot.name, definition=definition, at=p.now)
     return _become(p, fresh, found)
 
 
@@ -225,9 +225,7 @@ def _become(p: Pass, stored: LiveStatus, found: _Found) -> LiveStatus:
 # --- one look ---------------------------------------------------------------------------------------------------------
 
 
-def _find(
-    p: Pass, status: Status, one: Live, began: datetime, before: LiveStatus | None, held: SnapshotAnswer
-) -> _Found:
+def _find(p: Pass, status: Status, one: Live, before: LiveStatus | None, held: SnapshotAnswer) -> _Found:
     """Everything that can be in the way, then the comparison. `before` is what status has of this name."""
     name, who = one.snapshot.name, f"{one.name}: "
     subject = subject_of(one.name, one.drift)
@@ -252,7 +250,7 @@ def _find(
         return _Found(LiveState.OTHER_MODEL, f"{who}snapshot {name} {why}")
     match whole(p.answers.metrics, _key(one, status.stable), f"stable {status.stable}"):
         case Counters(series=series):
-            return _compare(p, status, one, began, _Reference(kept, frozen), subject, series)
+            return _compare(p, status, one, _Reference(kept, frozen), subject, series)
         case NoData(message) | Failure(message):
             return _Found(LiveState.NO_ANSWER, f"{who}{message}")
 
@@ -293,7 +291,6 @@ def _compare(
     p: Pass,
     status: Status,
     one: Live,
-    began: datetime,
     reference: _Reference,
     subject: Subject,
     series: Sequence[Series],
@@ -335,21 +332,30 @@ def _compare(
         f"{who}{both.measure.name} {distance:.3f} from snapshot {one.snapshot.name} ({both.moved()}; {both.beside:,} → {both.made:,} "
         f"predictions in the {window} to {until})"
     )
-    look = max(1, _slot(p, one.every, p.now) - _slot(p, one.every, began) + 1)
-    alarm = FALSE_ALARM / max(1, len(p.spec.analysis.live or ()))
-    if both.above(statistics.nats_of_look(alarm, look)):
+    if both.above(nats(one.every, FALSE_ALARM / max(1, len(p.spec.analysis.live or ())))):
         return _Found(
             LiveState.DRIFTED,
             f"{said}, surely more than {both.limit:g}: what it is asked, or how it answers, is not what it was trained on. Look at "
             f"its inputs, and retrain; if it is meant to be so, name a new snapshot",
             distance,
         )
-    if both.below(statistics.nats_of_look(FALSE_PASS, look)):
+    if both.below(nats(one.every, FALSE_PASS)):
         blind = reference.frozen.blind
         within = f"{said}, surely less than {both.limit:g}{f'; it {blind}' if blind else ''}"
         return _Found(LiveState.WITHIN, within, distance)
-    unsure = f"{said}, neither surely more than {both.limit:g} nor surely less: a longer window tells more"
+    growth = both.growth(nats(one.every, FALSE_PASS))
+    more = f"; a window with about {rounded(growth * both.made):,} predictions would tell" if growth is not None else ""
+    unsure = f"{said}, neither surely more than {both.limit:g} nor surely less{more}"
     return _Found(LiveState.UNDECIDED, unsure, distance)
+
+
+def nats(every: timedelta, chance: float) -> float:
+    """-ln of the part that one look has of what all looks of a `PERIOD` may spend.
+
+    >>> round(nats(timedelta(minutes=10), 0.01), 2)
+    12.98
+    """
+    return math.log(PERIOD / every / chance)
 
 
 def _count(
