@@ -17,6 +17,7 @@ from seatrial.core.plan import ask, plan
 from seatrial.core.snapshot import Snapshot
 from seatrial.core.state import Manifest
 from seatrial.runtime.telemetry import Telemetry
+from tests.core.test_house import policy
 from tests.core.test_stories import check_story, ends
 from tests.sim.invariants import Invariants
 from tests.sim.prometheus import Weather
@@ -457,6 +458,18 @@ def test_what_is_watched_no_more_ends_its_alert() -> None:
     world.run(5)
     assert world.status.live == []
     assert told(world) == ["TrainingDrift", "TrainingDriftEnded"]
+
+
+def test_house_rules_leave_what_is_watched_alone() -> None:
+    world = serving()
+    critical = policy(
+        checks=[{"name": "errors", "preset": "Errors"}], require={"checks": ["errors"], "minSamples": 900}
+    )
+    world.rules("a policy that requires a check", critical)
+    world.run(5)
+    assert world.status.house
+    becomes(world, LiveState.WITHIN)
+    assert known(world).name == "scores"
 
 
 def test_a_distance_near_the_limit_says_what_would_tell() -> None:
