@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from benchmarks.vector import Array, Judge
 from benchmarks.verdicts.hour import median
 from benchmarks.verdicts.rates import Rate
 from benchmarks.verdicts.traffic import INTERVAL, LOOKS, TERMS, Cell, some
@@ -18,6 +17,7 @@ from seatrial.api.spec import Strategy
 from seatrial.core.checks.forecast import Stable, warning
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, FALSE_STEP, SUSPICION
 from seatrial.core.legs import legs
+from seatrial.simulate.judge import Array, Judge
 
 LEGS = legs(Strategy())
 STEPS = tuple(leg.weight / 100.0 for leg in LEGS)

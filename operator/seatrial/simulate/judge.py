@@ -1,6 +1,6 @@
 """The judge of shares for many trials at once, in arrays.
 
-The same arithmetic as `core/statistics` and `core/checks`, of which `tests/evidence/test_vector.py` makes sure trial by trial. It
+The same arithmetic as `core/statistics` and `core/checks`, of which `tests/simulate/test_judge.py` makes sure trial by trial. It
 exists because the promise is about 1 trial in 100, and that takes many thousands of them. Arrays hold one number for each trial, or
 rows of those: one for each alternative.
 """
