@@ -146,9 +146,9 @@ def _ruled(judge: Judge, ruling: Ruling) -> tuple[Array, Array, Array]:
 
 def _warned(judge: Judge) -> Array:
     """Whether each trial is told that its plan is slow, from what it has learned of stable."""
-    base, _, clump = judge.known()
-    rate = judge.total / (judge.windows * INTERVAL)
-    return np.array([_slow(*(float(f"{x:.3g}") for x in learned)) for learned in zip(rate, base, clump, strict=True)])
+    rate, clump = judge.total / (judge.windows * INTERVAL), judge.known()[2]
+    known = zip(rate, judge.long_run(), clump, strict=True)
+    return np.array([_slow(*(float(f"{x:.3g}") for x in learned)) for learned in known])
 
 
 @lru_cache(maxsize=100_000)
