@@ -1,4 +1,4 @@
-"""The judge in arrays of `seatrial simulate` is the product's judge."""
+"""The judge in arrays, of `seatrial simulate` and of the benchmarks, is the product's judge."""
 
 from __future__ import annotations
 

@@ -50,6 +50,8 @@ from seatrial.core.statistics import means
 _WAYS = {LOWER: "lower", HIGHER: "higher"}
 SURE = 0.05
 """Chance that the interval of a sentence is ever wrong, in each direction by half of it."""
+SLOW = 1.25
+"""How many times its least time a leg may take on average: chance may well double that."""
 
 
 def handles(check: Check) -> bool:
@@ -306,9 +308,7 @@ def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: 
     variance = spread.variance if spread.known else means.SMALLEST  # what is not known is no reason to warn
     decided = decisions(allows, variance, rate, [leg for leg in legs if answers(check, leg)], analysis.interval)
     late = next((one for one in decided if one.late), None)
-    slow = late or next(
-        (one for one in decided if one.slow and (one.seconds or 0.0) > 1.25 * _least(allows, one)), None
-    )
+    slow = late or next((one for one in decided if (one.seconds or 0.0) > SLOW * _least(allows, one)), None)
     if slow is None:
         return ""
     takes = "would never pass" if slow.seconds is None else f"takes about {told(slow.seconds)} to pass"
