@@ -52,7 +52,7 @@ class Decision:
 def decisions(
     terms: Terms, stable: Stable, legs: Sequence[Leg], interval: timedelta, min_samples: int
 ) -> tuple[Decision, ...]:
-    """When each judged leg is passed. Evidence for the last one is gathered from the first one on."""
+    """When each judged leg is passed. Evidence for the last one is gathered from the first one on, where it is carried."""
     judged = [leg for leg in legs if leg.judged]
     margin, gathered, out = terms.margin(stable.share), 0.0, []
     for index, leg in enumerate(judged):
@@ -70,7 +70,8 @@ def decisions(
         seconds = max(looks, enough) * interval.total_seconds()
         out.append(Decision(leg, seconds))
         stays = max(seconds, leg.min_duration.total_seconds())
-        gathered += _gain(look, stable, margin) * stays / interval.total_seconds()
+        if terms.carried:
+            gathered += _gain(look, stable, margin) * stays / interval.total_seconds()
     return tuple(out)
 
 
