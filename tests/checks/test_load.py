@@ -154,6 +154,14 @@ def test_twice_the_load_and_as_slow_as_stable_was_under_it_is_no_failure() -> No
     )
 
 
+def test_a_few_requests_are_not_called_slow() -> None:
+    """Below minSamples nothing is said of the load."""
+    said = at_half(50, mine=2, theirs=4, min_samples=50_000)
+    assert said.message.endswith(
+        "(1,000 of 20,000 vs 200 of 20,000): cannot pass at these shares, however many requests come"
+    )
+
+
 def test_what_was_seen_under_more_load_is_forgotten_once_it_is_alike() -> None:
     """Given as many pods as stable it is as quick, and passes; what spoke against it spoke of the load."""
     have = at_half(50, mine=2, theirs=4)

@@ -150,6 +150,8 @@ def _clearest(stored: CheckStatus, margin: float | None, ceiling: float | None, 
 def _burdened(terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation) -> str:
     """Why a candidate that looks slower than stable is no failure yet; empty where it does not, or its pods bear no more."""
     load, past = load_of(stored, situation), stored.past
+    if seen.total < situation.min_samples:
+        return ""
     slower = seen.share > seen.base + terms.margin(clumps.share(pace_of(stored)))
     if not (stored.burdened and slower) or load is None or past is None or past.total < 1:
         return ""
