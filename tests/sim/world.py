@@ -120,6 +120,8 @@ class Behaviour:
     """Share of requests answered 500."""
     slow: float = 0.0
     """Share of requests that take 400 ms instead of 20."""
+    queues: bool = False
+    """It does while a pod answers a quarter of all requests; the share goes with the square of what a pod has to do."""
     differs: float = 0.0
     """Share of answers that are not stable's."""
     blocks: float = 0.2
@@ -416,6 +418,8 @@ class World:
         """The resource is applied again once it is gone."""
         self._serial = 0
         self._carry = 0.0
+        self.due = 0
+        """Requests of every revision that come to one proxy just now."""
         self._seen: object = None
         self._templates: dict[str, str] = {}
         self._fingerprints: dict[str, str] = {}
@@ -725,7 +729,7 @@ class World:
             self.endpoints.serve(count)
             return
         for index, proxy in enumerate(self.proxies):
-            share = count // 3 + (1 if index < count % 3 else 0)
+            share = self.due = count // 3 + (1 if index < count % 3 else 0)
             self.sent += share
             if proxy is None:
                 self.lost["no route"] += share
@@ -817,7 +821,10 @@ class World:
         name = pods[0].revision
         self.served[name] += count
         bad = behaviour.errors if self.served[name] > behaviour.errors_from else 0.0
-        errors, slow = self.binomial(count, bad), self.binomial(count, behaviour.slow)
+        late = behaviour.slow
+        if behaviour.queues:
+            late = min(1.0, late * (4.0 * count / max(1, self.due) / len(pods)) ** 2)
+        errors, slow = self.binomial(count, bad), self.binomial(count, late)
         self.user_errors += errors
         self._count(cluster, count, errors=errors, slow=slow)
 

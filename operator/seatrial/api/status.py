@@ -399,6 +399,10 @@ class CheckStatus(Model):
     """When the present block began."""
     pace: PaceStatus | None = None
     """Stable's windows, from the hour before the trial on."""
+    past: Tally | None = None
+    """For times of answers: what stable counted in the hour before the trial."""
+    burdened: bool | None = None
+    """For times of answers: a pod of the candidate answers clearly more requests than one of stable."""
     evidence: Annotated[list[EvidenceStatus], Field(max_length=2)] = []
     """What the counts say so far, for each direction that counts against the candidate."""
     drift: DriftStatus | None = None
