@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import doctest
-import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -21,7 +20,8 @@ from tests.core.test_house import policy
 from tests.core.test_stories import check_story, ends
 from tests.sim.invariants import Invariants
 from tests.sim.prometheus import Weather
-from tests.sim.world import SCORES, Behaviour, World, base_spec, below, settled
+from tests.sim.training import USUAL, trained
+from tests.sim.world import Behaviour, World, base_spec, settled
 
 TOLD: dict[str, Any] = {}
 EVERY = 60
@@ -31,21 +31,6 @@ EVERY = 60
 def story(tell: Any) -> Any:
     TOLD[tell.__name__] = tell
     return tell
-
-
-def trained(higher: float = 0.0, *, total: int = 20_000, **more: Any) -> Manifest:
-    """The snapshot of a model whose scores in training were so much higher than usual."""
-    cumulative = [round(total * below(edge, higher)) for edge in (*SCORES, math.inf)]
-    counts = [upper - lower for lower, upper in zip([0, *cumulative], cumulative, strict=False)]
-    edges = tuple(f"{edge:g}" for edge in SCORES)
-    return snapshot.build(
-        "fraud-model-score",
-        "models",
-        Snapshot(**{"metric": "model_score", "counts": tuple(counts), "edges": edges, **more}),
-    )
-
-
-USUAL = trained()
 
 
 def watched(of: Manifest = USUAL, **changes: Any) -> dict[str, Any]:
