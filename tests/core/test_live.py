@@ -134,6 +134,17 @@ def test_a_state_that_stands_writes_nothing_and_asks_once_for_each_look(drifted:
     assert world._passes - passes == 20, "and it is only then that anybody looks"
 
 
+def test_a_pass_for_another_reason_is_no_look() -> None:
+    world = serving()
+    becomes(world, LiveState.WITHIN)
+    asked, passes = world.prometheus.asked, world._passes
+    for _ in range(5):
+        world.wake_at = world.now
+        world.step()
+    assert world._passes >= passes + 5
+    assert world.prometheus.asked == asked
+
+
 def test_what_is_not_watched_asks_nothing() -> None:
     world = World(spec=base_spec(), rate=20.0)
     assert world.run(90, until=settled)
