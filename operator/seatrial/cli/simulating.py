@@ -204,8 +204,9 @@ def _bad(args: argparse.Namespace, found: Course, traffic: Traffic) -> dict[str,
 
 def _fate(found: Course, traffic: Traffic, candidate: Candidate, runs: int, seed: int, horizon: float) -> Fate:
     from seatrial.simulate import fleet, report, world  # noqa: PLC0415
+    from seatrial.simulate.counts import Drawn  # noqa: PLC0415
 
-    trials = fleet.sail(found, fleet.Drawn(traffic, candidate, found, runs, seed), runs, horizon)
+    trials = fleet.sail(found, Drawn(traffic, candidate, found, runs, seed), runs, horizon)
     told = ", ".join(
         f"{name} {report.percent(traffic.shares[name] + candidate.more.get(name, 0.0))}"
         for name in (candidate.more or traffic.shares)
