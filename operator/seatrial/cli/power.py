@@ -21,6 +21,7 @@ def power(document: dict[str, Any], known: Numbers) -> Iterator[Finding | str]:
     """
     spec = ModelDeploymentSpec.model_validate(crd.with_defaults(document)["spec"])
     found = course(document["metadata"]["name"], spec)
+    counted = sum(1 for check in spec.analysis.checks if check.query is None)
     for index, check in enumerate(found.checks):
         share = known.of(check)
         if share is None:
@@ -33,11 +34,11 @@ def power(document: dict[str, Any], known: Numbers) -> Iterator[Finding | str]:
             passes = "never passes" if decided.seconds is None else f"passes in about {told(decided.seconds)}"
             line = f"check {check.name}, {leg.told()}: {requests:,.0f} requests in its minDuration; a candidate as good as stable {passes}"
             if not terms.sides[0]:
-                seconds = discovery(terms, stable, leg, found.interval, len(found.checks))
+                seconds = discovery(terms, stable, leg, found.interval, counted)
                 rise = f"a rise from {share * 100:.2g}% to {min(share + PLAINLY, 0.99) * 100:.2g}%"
                 line += f"; {rise} is {'never found' if seconds is None else f'found in about {told(seconds)}'}"
             yield line
-        if sentence := warning(check.name, terms, stable, found.legs, *given, len(found.checks)):
+        if sentence := warning(check.name, terms, stable, found.legs, *given, counted):
             path = (
                 f"spec.analysis.checks[{index}]"
                 if "checks" in (document["spec"].get("analysis") or {})

@@ -46,7 +46,7 @@ from seatrial.simulate.traffic import Candidate, Traffic, events
 
 _Key = tuple[str, str, str, str]
 """Metric, check, revision, and the bucket or class; nothing where there is none."""
-NAME, NAMESPACE = "model", "simulated"
+NAMESPACE = "simulated"
 START = datetime(2026, 1, 5, tzinfo=UTC)
 """The midnight from which the hours of the day count."""
 INSTANCE = "simulated:80"
@@ -116,7 +116,7 @@ class World:
         self.old, self.new = revision(old), revision(self.raw)
         self.spec = ModelDeploymentSpec.model_validate(self.raw)
         self.records = {
-            name: Record(name, render(NAME, NAMESPACE, name, raw), {})
+            name: Record(name, render(course.name, NAMESPACE, name, raw), {})
             for name, raw in ((self.old, old), (self.new, self.raw))
         }
         all_of_it = Split(a=PARTS)
@@ -183,7 +183,7 @@ class World:
         rule = self.route["spec"]["rules"][0]
         refs = {ref["name"]: ref["weight"] for ref in rule["backendRefs"]}
         copies = sum(f["requestMirror"].get("percent", 100) for f in rule.get("filters", ()) if "requestMirror" in f)
-        return refs.get(child_name(NAME, self.new), 0) / PARTS, copies / 100.0
+        return refs.get(child_name(self.course.name, self.new), 0) / PARTS, copies / 100.0
 
     def past(self) -> list[dict[str, tuple[int, int]]]:
         """Stable's windows of the hour before the trial, as a check reads them at its first look."""
@@ -210,7 +210,7 @@ class World:
     def observe(self) -> Observed:
         """What the planner sees."""
         return Observed(
-            name=NAME,
+            name=self.course.name,
             namespace=NAMESPACE,
             uid="simulated",
             generation=1,
@@ -226,7 +226,7 @@ class World:
         )
 
     def _workload(self, name: str, count: int) -> Workload:
-        pods = tuple(Pod(f"{child_name(NAME, name)}-{i}", "", START, ready=True) for i in range(count))
+        pods = tuple(Pod(f"{child_name(self.course.name, name)}-{i}", "", START, ready=True) for i in range(count))
         return Workload(name, "simulated", count, pods)
 
     def _read(self) -> Route | None:
