@@ -118,7 +118,7 @@ def test_predictions_that_move_pause_a_trial(plan: Any, capsys: pytest.CaptureFi
     good, _, bad, drifted = said["candidates"]
     assert (good["accepted"], good["paused"]) == (30, 0)
     assert (bad["sentBack"], bad["paused"]) == (30, 0)
-    assert drifted["candidate"] == "scores +1 sd, PSI 0.96"
+    assert drifted["candidate"] == "scores +1 sd, PSI 0.97"
     assert (drifted["paused"], drifted["accepted"]) == (30, 0)
     assert 0 < drifted["timeToStop"]["median"] < 180
     assert drifted["typical"]["end"] == "paused"
@@ -252,5 +252,10 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--help"]) == OK
     said = capsys.readouterr().out
     assert "how many users meet a bad one" in said
-    for option in ("--late", "--drift 1", "--label-delay orders=30m --per-late", "--predicted classes=block:3%,allow:97%"):
+    for option in (
+        "--late",
+        "--drift 1",
+        "--label-delay orders=30m --per-late",
+        "--predicted classes=block:3%,allow:97%",
+    ):
         assert option in said

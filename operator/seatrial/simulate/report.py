@@ -232,7 +232,9 @@ def _answers(fates: list[Fate]) -> Iterator[str]:
             yield f"time to notice a shift: {_spread(stopped)}"
         met = fate.trials.exposed[np.isin(fate.trials.end, [int(end) for end in STOPPED])]
         if fate.kind in (BAD, DRIFTED) and len(met):
-            until = f"{np.median(met):,.0f}, nine in ten times up to {np.quantile(met, 0.9):,.0f}" if met.max() else "none"
+            until = (
+                f"{np.median(met):,.0f}, nine in ten times up to {np.quantile(met, 0.9):,.0f}" if met.max() else "none"
+            )
             yield f"users' requests that it answers until then: {until}"
 
 

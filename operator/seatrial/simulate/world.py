@@ -316,6 +316,9 @@ def sail(course: Course, traffic: Traffic, candidate: Candidate, seed: int, hori
         if (end := _end(status)) is not None:
             out.end = end
             break
+    else:
+        if world.status.probation is not None:
+            out.end = WORDS[End.ACCEPTED]
     out.moments.append(Moment((world.now - began).total_seconds(), out.moments[-1].phase, *_last(out)))
     return out
 
