@@ -833,11 +833,12 @@ class World:
         self._tallies.clear()
 
     def _decisions(self) -> None:
-        """What the models themselves count of their answers; the first pod of a revision counts for all."""
+        """What the models themselves count of their answers, of those to copies too; the first pod of a revision counts for all."""
         first = {pod.revision: pod for pod in reversed(self.pods)}
         for name, pod in first.items():
-            blocked = int(self.served[name] * self.behaviour(pod.image).blocks)
-            for decision, value in (("block", blocked), ("pass", self.served[name] - blocked)):
+            made = self.served[name] + self.copied[name]
+            blocked = int(made * self.behaviour(pod.image).blocks)
+            for decision, value in (("block", blocked), ("pass", made - blocked)):
                 own = {"namespace": NAMESPACE, "pod": pod.name, "decision": decision}
                 self.counters[tuple(sorted({**own, "__name__": "decisions_total"}.items()))] = value
             up = {"__name__": "up", "namespace": NAMESPACE, "pod": pod.name}

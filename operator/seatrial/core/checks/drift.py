@@ -36,13 +36,15 @@ from seatrial.core.checks.reading import (
     LOOK_BACK,
     answers_of,
     born,
+    existence,
     matching,
-    not_scraped,
     own_metric,
     question_key,
     sides,
     span,
     unseen_pod,
+    unusable,
+    whole,
 )
 from seatrial.core.histograms import Row
 from seatrial.core.promql import Named
@@ -50,8 +52,6 @@ from seatrial.core.questions import (
     CounterQuestion,
     Counters,
     ExistsQuestion,
-    Failure,
-    Found,
     MetricAnswer,
     MetricQuestion,
     Missing,
@@ -162,15 +162,11 @@ def opening(
         return opened
     missing: list[Missing] = []
     for metric in subject.metrics:
-        match answers.get(_exists_key(check, metric), Failure("Prometheus was not asked")):
+        match existence(answers, _exists_key(check, metric)):
             case Missing() as answer:
                 missing.append(answer)
-            case NoData(message) | Failure(message):
-                return Hold(message)
-            case Found():
-                pass
-            case _:
-                return Hold("Prometheus gave an answer to another question")
+            case Hold() as hold:
+                return hold
     if len(missing) == len(subject.metrics):
         looked_for = matching(subject.preset, (subject.metrics[-1],), ALL, situation.stable, situation)
         names = tuple(dict.fromkeys(name for answer in missing for name in answer.nearest))
@@ -178,15 +174,10 @@ def opening(
             f"stable revision {situation.stable.revision} has no predictions in the last hour to compare with. Looked for "
             f"{looked_for}{nearest(names)}. Have Prometheus scrape it, or remove the check"
         )
-    match answers.get(_past_key(check), Failure("Prometheus was not asked")):
-        case Counters(series=series, warnings=()):
-            chosen = _chosen(subject, series, situation.stable, situation)
-        case Counters(warnings=warnings):
-            return Hold(f"a partial answer for stable is not counted: {'; '.join(warnings)}")
-        case NoData(message) | Failure(message):
-            return Hold(message)
-        case _:
-            return Hold("Prometheus gave an answer to another question")
+    past = whole(answers, _past_key(check), "stable")
+    if not isinstance(past, Counters):
+        return Hold(past.message)
+    chosen = _chosen(subject, past.series, situation.stable, situation)
     if isinstance(chosen, str):
         return Refusal(chosen)
     return opened.model_copy(update={"drift": chosen})
@@ -290,20 +281,10 @@ def fold(
         return stored.model_copy(update=fresh)
     have = _bins(check, stored)
     if have is None:
-        match answers.get(_past_key(check), Failure("Prometheus was not asked")):
-            case Counters(series=series, warnings=()):
-                chosen = _chosen(subject, series, situation.stable, situation)
-            case Counters(warnings=warnings):
-                return unanswered(
-                    stored,
-                    situation,
-                    Outcome.ERROR,
-                    f"a partial answer for stable is not counted: {'; '.join(warnings)}",
-                )
-            case NoData(message) | Failure(message):
-                return unanswered(stored, situation, Outcome.ERROR, message)
-            case _:
-                return unanswered(stored, situation, Outcome.ERROR, "Prometheus gave an answer to another question")
+        past = whole(answers, _past_key(check), "stable")
+        if not isinstance(past, Counters):
+            return unanswered(stored, situation, Outcome.ERROR, past.message)
+        chosen = _chosen(subject, past.series, situation.stable, situation)
         if isinstance(chosen, str):
             return unanswered(stored, situation, Outcome.ERROR, chosen)
         return stored.model_copy(update={**fresh, "drift": chosen})
@@ -311,30 +292,31 @@ def fold(
     if isinstance(read, CheckStatus):
         return read
     start, end = (at.timestamp() for at in span(stored, situation))
-    seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
+    if (status := unusable(read, subject.preset, stored, situation, end)) is not None:
+        return status
     rows: dict[str, list[Row]] = {}
-    for side, arm, answer in read:
-        if (problem := not_scraped(seen[side], side, arm, subject.preset, end)) is not None:
-            return unanswered(stored, situation, Outcome.NO_DATA, problem)
-        found = subject.rows(answer.series, have.marks)
+    for one in read:
+        found = subject.rows(one.series, have.marks)
         if isinstance(found, NoData):
-            return unanswered(stored, situation, Outcome.ERROR, f"{side} {arm.revision}: {found.message}")
-        rows[side] = found
+            return unanswered(stored, situation, Outcome.ERROR, f"{one.side} {one.arm.revision}: {found.message}")
+        rows[one.side] = found
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(
-        counters.countable_from([row.total() for row in rows[side]], start, end, seen[side], born(arm), since=since)
-        for side, arm, _ in read
+        counters.countable_from(
+            [row.total() for row in rows[one.side]], start, end, one.seen, born(one.arm), since=since
+        )
+        for one in read
     )
     number, new = len(have.marks) + 1, {}
-    for side, arm, _ in read:
-        counted = histograms.count(rows[side], number, start, end, seen[side], born(arm), since=since)
+    for one in read:
+        counted = histograms.count(rows[one.side], number, start, end, one.seen, born(one.arm), since=since)
         if isinstance(counted, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, counted.message)
-        new[side] = counted
+        new[one.side] = counted
     drift = have.model_copy(
         update={"candidate": _plus(have.candidate, new["candidate"]), "stable": _plus(have.stable, new["stable"])}
     )
-    fresh["message"] = unseen_pod(seen["candidate"], situation.candidate, end)
+    fresh["message"] = unseen_pod(read[0].seen, read[0].arm, end)
     return stored.model_copy(update={**fresh, "drift": drift})
 
 

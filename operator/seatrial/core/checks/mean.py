@@ -42,7 +42,7 @@ from seatrial.core.checks.blocks import (
 )
 from seatrial.core.checks.forecast import Decision, per_minute, told
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, FALSE_STEP, SUSPICION
-from seatrial.core.checks.reading import LOOK_BACK, answers_of, born, not_scraped, sides, span, unseen_pod
+from seatrial.core.checks.reading import LOOK_BACK, answers_of, born, sides, span, unseen_pod, unusable
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.questions import MetricAnswer, MetricQuestion, NoData, Series
 from seatrial.core.statistics import means
@@ -130,15 +130,14 @@ def fold(
     read = answers_of(check.name, sides(situation), stored, situation, answers)
     if isinstance(read, CheckStatus):
         return read
+    if (status := unusable(read, preset, stored, situation, end)) is not None:
+        return status
     samples = []
-    for side, arm, answer in read:
-        seen = counters.scrapes(answer.series)
-        if (problem := not_scraped(seen, side, arm, preset, end)) is not None:
-            return unanswered(stored, situation, Outcome.NO_DATA, problem)
-        of = tuple(one for one in answer.series if preset.part.matches(one.labels))
-        per = tuple(one for one in answer.series if preset.whole.matches(one.labels))
-        samples.append(_Sample(of, per, seen, born(arm)))
-    unseen = unseen_pod(samples[0].seen, read[0][1], end) if check.mean.revision_label is None else ""
+    for one in read:
+        of = tuple(found for found in one.series if preset.part.matches(found.labels))
+        per = tuple(found for found in one.series if preset.whole.matches(found.labels))
+        samples.append(_Sample(of, per, one.seen, born(one.arm)))
+    unseen = unseen_pod(read[0].seen, read[0].arm, end) if check.mean.revision_label is None else ""
     stored = stored.model_copy(update={"outcome": Outcome.INCONCLUSIVE, "message": unseen})
     if not situation.concurrent or situation.confirmed_at is None:
         now = milliseconds(situation.now)
