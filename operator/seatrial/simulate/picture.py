@@ -21,6 +21,8 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 2
 """Seconds between two ticks."""
 LETTER = 6.6
 """Width of a letter, about."""
+LONGEST_WAY = 60
+"""Letters of a way that is told in the title."""
 STYLE = """
 text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:#1f2328}
 .dim{fill:#59636e}.title{font-size:14px;font-weight:600}.page{fill:#fff}.old{fill:#9dc3ee}.new{fill:#e8833a}
@@ -37,7 +39,12 @@ def draw(course: Course, fates: Sequence[Fate]) -> str:
     """The whole picture."""
     sailed = [fate for fate in fates if fate.typical is not None]
     height = TOP + (len(sailed) + 1) * (PANEL + GAP)
-    title = f"{course.name}: {', then '.join(leg.told() for leg in course.legs)} of the requests"
+    way = ", then ".join(leg.told() for leg in course.legs)
+    title = (
+        f"{course.name}: {way} of the requests"
+        if len(way) <= LONGEST_WAY
+        else f"{course.name}: {len(course.legs)} steps"
+    )
     story = "; ".join(f"{fate.kind} ({fate.told}): {fate.typical.end}" for fate in sailed if fate.typical is not None)
     body: list[str] = []
     for index, fate in enumerate(sailed):

@@ -64,7 +64,7 @@ def frozen(check: Check, stable: Shares) -> tuple[tuple[int, ...], ...] | str:
     edges = {float(mark): mark for mark in stable.marks[:-1]}
     chosen = bins.of_histogram(edges, counts)
     if isinstance(chosen, str):
-        return chosen
+        return chosen.replace(f" {_HOUR:,} predictions of the last hour", " predictions")
     ends = [0, *(stable.marks.index(mark) + 1 for mark in chosen.marks), len(stable.marks)]
     return tuple(tuple(range(a, b)) for a, b in itertools.pairwise(ends))
 

@@ -354,7 +354,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     judged = stored.model_copy(update={"drift": drift, "value": view.distance()})
     said = view.numbers()
     if not drift.next:
-        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
+        missing, needs = view.missing(stored)
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}", needs)
     if drift.outcome is Outcome.FAIL:
         return verdict(
             judged,
@@ -364,11 +365,12 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
             f'{check.name} --reason "…"',
         )
     if drift.outcome is not Outcome.PASS or sum(drift.candidate) < situation.min_samples:
-        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
+        missing, needs = view.missing(stored)
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}", needs)
     within = f"{said}, surely less than {view.limit:g}"
     if not situation.settled:
         waits = f"{within}: waits until the weight has been in force for two scrapes"
-        return verdict(judged, situation, Outcome.INCONCLUSIVE, waits)
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, waits, 0)
     if stored.message:
         return verdict(judged, situation, Outcome.NO_DATA, stored.message)
     return verdict(judged, situation, Outcome.PASS, f"{within}: pass{f'; it {have.blind}' if have.blind else ''}")
@@ -444,20 +446,20 @@ class _View:
             return named[0]
         return f"{named[0]} and rarer classes" if named else "other classes"
 
-    def missing(self, stored: CheckStatus) -> str:
-        """What an undecided check waits for."""
+    def missing(self, stored: CheckStatus) -> tuple[str, int | None]:
+        """What an undecided check waits for, and how many of the candidate's predictions that are, where it is known."""
         least = max(self._situation.min_samples, math.ceil(self._floor())) - self._made
         behind = math.ceil(self._floor()) - self._beside
         if behind > 0 and least <= 0:
-            return f"needs {behind:,} more predictions of stable"
+            return f"needs {behind:,} more predictions of stable", None
         growth = None
         if self._made and self._beside:
             nats = self._nats(self._drift.looks + 1)
             growth = self._measure.growth(self._a, self._b, self.limit, self._inflation, nats)
         if self._drift.next and growth is None:
-            return f"neither surely more than {self.limit:g} nor surely less yet: waits"
+            return f"neither surely more than {self.limit:g} nor surely less yet: waits", None
         more = max(least, 0 if growth is None else (growth - 1.0) * self._made, 1)
-        return f"needs about {rounded(more):,} more predictions{self._time(more, stored)}"
+        return f"needs about {rounded(more):,} more predictions{self._time(more, stored)}", rounded(more)
 
     def _time(self, more: float, stored: CheckStatus) -> str:
         begun = self._situation.confirmed_at
