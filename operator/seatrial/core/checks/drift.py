@@ -236,6 +236,26 @@ def _chosen(subject: _Subject, series: Sequence[Series], stable: Arm, situation:
     return DriftStatus(marks=list(frozen.marks), blind=frozen.blind, inflation=round(1000 * inflation))
 
 
+def predicted(
+    check: Check, opened: DriftStatus, situation: Situation, answers: Mapping[str, MetricAnswer]
+) -> list[int] | str:
+    """What stable has predicted in the hour before, by the bins that were chosen from it; or why that is not known."""
+    subject, answer = _subject(check), answers.get(_past_key(check))
+    if isinstance(subject, str) or situation.stable is None or not isinstance(answer, Counters):
+        return "there is no answer about stable's predictions of the last hour"
+    rows, seen, pods = (
+        subject.rows(answer.series, opened.marks),
+        counters.scrapes(answer.series),
+        born(situation.stable),
+    )
+    end = span(CheckStatus(name=check.name), replace(situation, start=situation.now))[1].timestamp()
+    if isinstance(rows, NoData):
+        return rows.message
+    begin = counters.countable_from([row.total() for row in rows], end - LOOK_BACK.total_seconds(), end, seen, pods)
+    found = histograms.count(rows, len(opened.marks) + 1, begin, end, seen, pods)
+    return found.message if isinstance(found, NoData) else found
+
+
 # --- looking ------------------------------------------------------------------------------------------
 
 
