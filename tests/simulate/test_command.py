@@ -155,7 +155,7 @@ def test_late_labels_look_like_a_fall_unless_their_requests_come_late_too(
     said = _json(capsys, path, *orders, "--label-delay", "4m")
     assert said["candidates"][0]["sentBack"] == 30
     assert "looks too low" in said["lateLabels"][0]
-    assert said["lateLabels"][1].endswith("there is no probation; have one of more than 5m with a holdback")
+    assert said["lateLabels"][1].endswith("there is no probation; have one of more than 4m with a holdback")
     said = _json(capsys, path, *orders, "--label-delay", "orders=4m", "--per-late")
     good, _, bad = said["candidates"]
     assert (good["accepted"], bad["accepted"]) == (30, 0)
@@ -163,6 +163,11 @@ def test_late_labels_look_like_a_fall_unless_their_requests_come_late_too(
     assert "in its first 4m: 5 % waits that long, not 1m" in said["lateLabels"][0]
     assert said["traffic"]["labelDelays"] == {"orders": 240.0}
     assert _json(capsys, path, *orders)["lateLabels"] == []
+    revenue = {"name": "revenue", "mean": ORDERS["share"], "worseWhen": "Lower", "margin": {"relative": "5%"}}
+    said = _json(capsys, plan(analysis={"checks": [ORDERS, revenue]}), *orders, "--label-delay", "revenue=4m")
+    assert said["leftOut"] == ["check revenue is about a mean: taken to pass"]
+    assert "the candidate's mean looks too low" in said["lateLabels"][0]
+    assert said["candidates"][0]["accepted"] == 30
 
 
 def test_a_step_that_ends_before_its_labels_come_is_told(plan: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,7 +193,7 @@ def _also(args: argparse.Namespace, found: Course, known: Mapping[str, Shares]) 
     """What traffic is made of beside rates and shares: how predictions are divided, and how late labels come."""
     from seatrial.core.checks import counts_elsewhere  # noqa: PLC0415
 
-    elsewhere = [check for check in found.checks if counts_elsewhere(check)]
+    elsewhere = [check for check in (*found.checks, *found.means) if counts_elsewhere(check)]
     delays = moving.of_checks(args.label_delay, elsewhere, "--label-delay", "those with a revisionLabel are")
     if args.per_late and not delays:
         raise CliError("--per-late: how late? give --label-delay too, such as --label-delay 30m", USAGE)

@@ -33,6 +33,8 @@ class Course:
     """Those that count a share."""
     drifts: tuple[Check, ...]
     """Those that compare predictions."""
+    means: tuple[Check, ...]
+    """Those about a mean: they are taken to pass, but their numbers may come too late for the plan."""
     interval: timedelta
     min_samples: int
     on_undecided: OnUndecided
@@ -97,6 +99,7 @@ def course(name: str, spec: ModelDeploymentSpec) -> Course:
         legs=way,
         checks=tuple(taken),
         drifts=tuple(drifts),
+        means=tuple(check for check in spec.analysis.checks if check.mean is not None),
         interval=spec.analysis.interval,
         min_samples=spec.analysis.min_samples,
         on_undecided=spec.strategy.on_undecided,
