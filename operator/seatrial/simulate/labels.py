@@ -22,8 +22,8 @@ def late(course: Course, delays: Mapping[str, float], *, all_late: bool) -> Iter
         quick = [leg for leg in asked if leg.min_duration.total_seconds() < delay]
         if not all_late:
             yield (
-                f"check {check.name}: what it counts (`of`) comes {so_long} after their requests, which are counted at once: for {so_long} after "
-                "each rise of the weight the candidate's {what} looks too low. Count both when it is known what came of a request "
+                f"check {check.name}: what it counts (`of`) comes {so_long} after `per`, which is counted at once: for {so_long} after "
+                f"each rise of the weight the candidate's {what} looks too low. Count both when it is known what came of a request "
                 "(docs/kpi.md); --per-late simulates that"
             )
         elif short is not None:
