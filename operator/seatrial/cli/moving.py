@@ -186,7 +186,8 @@ def _told(check: Check, stable: Shares, shift: float) -> str:
 
 
 def _apart(check: Check, stable: Shares, other: Shares) -> str:
+    from seatrial.core.plain import digits  # noqa: PLC0415
     from seatrial.simulate.predictions import distance  # noqa: PLC0415
 
     assert check.drift is not None
-    return f"{check.drift.statistic} {distance(check, stable, other):.2g}"
+    return f"{check.drift.statistic} {digits(distance(check, stable, other))}"

@@ -11,6 +11,7 @@ from seatrial.api.spec import ModelDeploymentSpec
 from seatrial.cli.numbers import Numbers
 from seatrial.core.checks.forecast import PLAINLY, Stable, decisions, discovery, told, warning
 from seatrial.core.checks.terms import terms_of
+from seatrial.core.plain import percent
 from seatrial.simulate.course import course
 
 
@@ -35,7 +36,7 @@ def power(document: dict[str, Any], known: Numbers) -> Iterator[Finding | str]:
             line = f"check {check.name}, {leg.told()}: {requests:,.0f} requests in its minDuration; a candidate as good as stable {passes}"
             if not terms.sides[0]:
                 seconds = discovery(terms, stable, leg, found.interval, counted)
-                rise = f"a rise from {share * 100:.2g}% to {min(share + PLAINLY, 0.99) * 100:.2g}%"
+                rise = f"a rise from {percent(share)} to {percent(min(share + PLAINLY, 0.99))}"
                 line += f"; {rise} is {'never found' if seconds is None else f'found in about {told(seconds)}'}"
             yield line
         if sentence := warning(check.name, terms, stable, found.legs, *given, counted):

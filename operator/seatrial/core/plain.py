@@ -29,11 +29,15 @@ def percent(share: float) -> str:
     """
     if 0.0 < share < RARE:
         return f"below {RARE * 100:.4f}%"
-    return f"{_digits(share * 100.0)}%"
+    return f"{digits(share * 100.0)}%"
 
 
-def _digits(value: float) -> str:
-    """Two significant digits, three from 99 on, where one more tells it from all."""
+def digits(value: float) -> str:
+    """Two significant digits, three from 99 on: of percents, one more tells it from all.
+
+    >>> [digits(value) for value in (0.0000123, 0.96, 12.34, 99.5, 0.0)]
+    ['0.000012', '0.96', '12', '99.5', '0']
+    """
     size = 1 if value < 99 else 2
     exact = float(f"{value:.{size}e}")
     text = f"{exact:.10f}".rstrip("0").rstrip(".")

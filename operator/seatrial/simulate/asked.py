@@ -95,7 +95,11 @@ class Share:
         """Whether it passes."""
         for_step, for_trial = self._judge.passes()
         enough = np.where(last, for_trial >= -math.log(FALSE_PASS), for_step >= -math.log(FALSE_STEP))
-        return enough & (self._judge.harm() <= SUSPICION) & (np.where(last, self.trial, self.step) >= least)
+        return (
+            enough
+            & (self._judge.harm() <= SUSPICION)
+            & (np.where(last & self._judge.terms.carried, self.trial, self.step) >= least)
+        )
 
     def restart(self, which: Array) -> None:
         """A new weight was confirmed."""

@@ -18,7 +18,7 @@ from seatrial.core.routers import ROUTERS
 from seatrial.core.state import Installation
 from seatrial.core.traffic import parts
 
-EVENTS, REQUESTS, SCORES, CLASSES = "events_total", "requests_total", "scores", "classes_total"
+EVENTS, TIMES, REQUESTS, SCORES, CLASSES = "events_total", "time_bucket", "requests_total", "scores", "classes_total"
 """Metrics of a simulated world; the label `check` says whose they are."""
 CLASS, REVISION = "class", "revision"
 
@@ -116,6 +116,11 @@ def _kind(check: Check) -> str:
     return "compares answers" if check.agreement is not None else "is a query"
 
 
+def part_of(terms: Terms) -> str:
+    """The counter of a check's events: times are known by its name."""
+    return EVENTS if terms.carried else TIMES
+
+
 def as_simulated(found: Course) -> list[dict[str, Any]]:
     """The checks with their allowances written out, on counters that a simulated world has: the judge is the same."""
     return [*_shares(found), *(_drift(check) for check in found.drifts)]
@@ -142,7 +147,7 @@ def _shares(found: Course) -> list[dict[str, Any]]:
             )
             if value is not None
         }
-        of = {"of": f'{EVENTS}{{check="{check.name}"}}', "per": f'{REQUESTS}{{check="{check.name}"}}'}
+        of = {"of": f'{part_of(terms)}{{check="{check.name}"}}', "per": f'{REQUESTS}{{check="{check.name}"}}'}
         if counts_elsewhere(check):
             of["revisionLabel"] = REVISION
         written: dict[str, Any] = {

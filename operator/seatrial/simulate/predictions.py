@@ -14,7 +14,8 @@ from statistics import NormalDist
 
 from seatrial.api.spec import Check
 from seatrial.core import bins
-from seatrial.core.checks.drift import MEASURES, limit_of
+from seatrial.core.checks.drift import limit_of
+from seatrial.core.checks.predictions import MEASURES
 
 EVEN = (*(k / 40 for k in range(1, 40)), 0.98, 0.985, 0.99, 0.995, 0.998, 0.999, 0.9995)
 """The edges of scores that nobody has described."""

@@ -40,7 +40,7 @@ from seatrial.core.questions import (
 )
 from seatrial.core.routers.gateway_api import parse_route
 from seatrial.core.state import Installation, Manifest, Observed, Plan, Pod, Record, Route, Workload
-from seatrial.simulate.course import CLASS, CLASSES, EVENTS, REQUESTS, REVISION, SCORES, Course, as_simulated
+from seatrial.simulate.course import CLASS, CLASSES, EVENTS, REQUESTS, REVISION, SCORES, Course, as_simulated, part_of
 from seatrial.simulate.fleet import PASS_TIME, End, Trials
 from seatrial.simulate.traffic import Candidate, Traffic, events
 
@@ -253,10 +253,12 @@ class World:
         who = self.new if side == "candidate" else self.old
         first, last = (question.start - 3 * self.course.scrape).timestamp(), question.end.timestamp()
         out = []
+        pairs = zip(self.course.checks, self.course.terms, strict=True)
+        shown = next(({EVENTS: part_of(terms)} for one, terms in pairs if one.name == name), {})
         for (metric, check, revision_, mark), samples in self.samples.items():
             if (check, revision_) != (name, who):
                 continue
-            labels = {"__name__": metric, "check": name, REVISION: who, "instance": INSTANCE}
+            labels = {"__name__": shown.get(metric, metric), "check": name, REVISION: who, "instance": INSTANCE}
             labels |= {"le": mark} if metric == SCORES + CLASSIC else {CLASS: mark} if metric == CLASSES else {}
             begin, end = bisect_right(samples, (first, math.inf)), bisect_right(samples, (last, math.inf))
             out.append(Series(labels, tuple(samples[begin:end])))
