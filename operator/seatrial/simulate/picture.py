@@ -60,7 +60,7 @@ def draw(course: Course, fates: Sequence[Fate]) -> str:
             f"<style>{STYLE}</style>",
             f'<rect class="page" width="{WIDTH}" height="{height}"/>',
             f'<text class="title" x="{LEFT}" y="{TITLE}">{escape(title)}</text>',
-            *_legend(),
+            *_legend(shadow=any(leg.mirror for leg in course.legs)),
             *body,
             "</svg>",
             "",
@@ -92,14 +92,14 @@ def _ticks(end: float) -> Iterator[int]:
     return iter(range(0, int(end) + 1, step))
 
 
-def _legend() -> Iterator[str]:
+def _legend(*, shadow: bool) -> Iterator[str]:
     """Which colour is whose."""
     across = float(LEFT)
     for style, words in (
         ("old", "stable answers"),
         ("new", "the candidate answers"),
         ("copy", "it gets copies, its answers go nowhere"),
-    ):
+    )[: 3 if shadow else 2]:
         yield f'<rect class="{style}" x="{across:.0f}" y="{TITLE + 11}" width="12" height="12"/>'
         yield f'<text class="dim" x="{across + 18:.0f}" y="{TITLE + 21}">{words}</text>'
         across += 18 + LETTER * len(words) + 18

@@ -180,6 +180,8 @@ def _table(fates: list[Fate], horizon: float, width: int) -> Iterator[str]:
         ends = STOPPED if stopped >= accepted and stopped else (End.ACCEPTED,)
         times, exposed = fate.when(*ends), fate.trials.before if ends == (End.ACCEPTED,) else fate.trials.exposed
         met = exposed[np.isin(fate.trials.end, [int(end) for end in ends])]
+        if 2 * len(times) < len(fate.trials.end):
+            times, met = times[:0], met[:0]  # most are neither: a few of them tell nothing
         rows.append(
             [
                 fate.kind,
