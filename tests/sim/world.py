@@ -825,7 +825,8 @@ class World:
             own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
             self.counters[tuple(sorted(own.items()))] = 1
         self._decisions()
-        if any("drift" in check for check in self.resource["spec"].get("analysis", {}).get("checks", ())):
+        asked = self.resource["spec"].get("analysis", {}).get("checks", ())
+        if any({"drift", "expected"} & check.keys() for check in asked):
             self._scores()
         self._show_shop()
         for cluster, (count, errors, slow) in self._tallies.items():
