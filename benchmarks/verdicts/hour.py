@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.vector import Array, Judge
 from benchmarks.verdicts import today
 from benchmarks.verdicts.rates import Rate
 from benchmarks.verdicts.sketch import Sketch
 from benchmarks.verdicts.traffic import INTERVAL, LOOKS, PLAINLY, TERMS, Cell, some
 from seatrial.core.checks.judging import FALSE_ALARM
+from seatrial.simulate.judge import Array, Judge
 
 CHECKS = 12
 FOUND = 100
@@ -71,7 +71,7 @@ def median(minutes: Array) -> float | None:
 
 def _taught(cell: Cell, runs: int, draw: np.random.Generator) -> Judge:
     """A judge that has seen an hour of stable."""
-    judge, full = Judge(runs, TERMS, accepts=False), np.full(runs, cell.rate * INTERVAL)
+    judge, full = Judge(runs, TERMS), np.full(runs, cell.rate * INTERVAL)
     for _ in range(LOOKS):
         judge.past(*some(draw, full, cell.base, cell.clump))
     return judge
@@ -90,7 +90,7 @@ def _sail(cell: Cell, share: float, runs: int, seed: int, *, shown: int) -> tupl
     for _ in range(LOOKS):
         look = _look(cell, share, runs, draw)
         counts.append([part[:shown] for part in look])
-        judge.look(*look, weight, INTERVAL)
+        judge.look(*look, weight, INTERVAL, passing=False)
         highest = np.maximum(highest, judge.harm())
     return highest, tuple(np.array(column) for column in zip(*counts, strict=True))
 
@@ -106,7 +106,7 @@ def _found(cell: Cell, share: float, runs: int, seed: int) -> tuple[Array, tuple
         if not len(going):
             continue
         e, n, b, m = (part[going] for part in look)
-        judge.look(e, n, b, m, np.full(len(going), cell.weight / 100.0), INTERVAL)
+        judge.look(e, n, b, m, np.full(len(going), cell.weight / 100.0), INTERVAL, passing=False)
         back = judge.harm() >= math.log(1 / FALSE_ALARM)
         minutes[going[back]] = index * INTERVAL / 60.0
         judge.keep(~back)

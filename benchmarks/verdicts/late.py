@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.vector import Judge
 from benchmarks.verdicts.hour import median
 from benchmarks.verdicts.rates import Rate
 from benchmarks.verdicts.sketch import Sketch
 from benchmarks.verdicts.traffic import INTERVAL, LOOKS, TERMS, Cell, some
 from seatrial.core.checks.judging import FALSE_ALARM
+from seatrial.simulate.judge import Judge
 
 HEALTHY = (0, 30, 120)
 """Minutes before the fault."""
@@ -57,7 +57,7 @@ def measure(cell: Cell, share: float, runs: int) -> Late:
 def _found(cell: Cell, share: float, healthy: int, runs: int) -> tuple[Rate, float | None, float | None, float | None]:
     draw = np.random.default_rng(4)
     weight, full = cell.weight / 100.0, np.full(runs, cell.rate * INTERVAL)
-    judge, begins = Judge(runs, TERMS, accepts=False), healthy * 60 / INTERVAL
+    judge, begins = Judge(runs, TERMS), healthy * 60 / INTERVAL
     for _ in range(LOOKS):
         judge.past(*some(draw, full, cell.base, cell.clump))
     margin, longest = TERMS.margin(cell.base), round(begins) + LONGEST
@@ -73,7 +73,7 @@ def _found(cell: Cell, share: float, healthy: int, runs: int) -> tuple[Rate, flo
             if not len(at):
                 continue
             if isinstance(one, Judge):
-                one.look(e[at], n[at], b[at], m[at], np.full(len(at), weight), INTERVAL)
+                one.look(e[at], n[at], b[at], m[at], np.full(len(at), weight), INTERVAL, passing=False)
                 nats = one.harm()
             else:
                 nats = one.look(e[at], b[at], m[at])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.vector import Array
 from benchmarks.verdicts.rates import Rate
+from seatrial.simulate.judge import Array
 
 LIMIT, BINS, MINUTES = 0.2, 10, 60
 FLOOR = 1e-4

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-from benchmarks.vector import Array
+from seatrial.simulate.judge import Array
 
 STRENGTH = 50.0
 """Pseudo-events of the mixture."""

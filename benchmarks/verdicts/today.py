@@ -18,8 +18,8 @@ import math
 
 import numpy as np
 
-from benchmarks.vector import Array
 from benchmarks.verdicts.traffic import MINUTE, TERMS, Cell
+from seatrial.simulate.judge import Array
 
 ARGO, FLAGGER = 4, 5
 TOLERANCE, NORMAL_99 = 0.25, 2.326

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from benchmarks.vector import Array, Judge
 from benchmarks.verdicts.hour import median
 from benchmarks.verdicts.rates import Rate
 from benchmarks.verdicts.traffic import INTERVAL, LOOKS, TERMS, Cell, some
@@ -18,6 +17,7 @@ from seatrial.api.spec import Strategy
 from seatrial.core.checks.forecast import Stable, warning
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, FALSE_STEP, SUSPICION
 from seatrial.core.legs import legs
+from seatrial.simulate.judge import Array, Judge
 
 LEGS = legs(Strategy())
 STEPS = tuple(leg.weight / 100.0 for leg in LEGS)
@@ -146,9 +146,9 @@ def _ruled(judge: Judge, ruling: Ruling) -> tuple[Array, Array, Array]:
 
 def _warned(judge: Judge) -> Array:
     """Whether each trial is told that its plan is slow, from what it has learned of stable."""
-    base, _, clump = judge.known()
-    rate = judge.total / (judge.windows * INTERVAL)
-    return np.array([_slow(*(float(f"{x:.3g}") for x in learned)) for learned in zip(rate, base, clump, strict=True)])
+    rate, clump = judge.total / (judge.windows * INTERVAL), judge.known()[2]
+    known = zip(rate, judge.long_run(), clump, strict=True)
+    return np.array([_slow(*(float(f"{x:.3g}") for x in learned)) for learned in known])
 
 
 @lru_cache(maxsize=100_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -11,9 +12,13 @@ import pytest
 from seatrial.api.spec import Check, OnFail
 from seatrial.api.status import MOST_SCORE_BINS, CheckStatus, ExpectedStatus, Outcome, Status
 from seatrial.core import checks, histograms
+from seatrial.core.checks.judging import FALSE_ALARM
 from seatrial.core.house import stricter
 from seatrial.core.promql import Named
 from seatrial.core.questions import Bucket, Counters, ExistsQuestion, Found, MetricAnswer, Missing, NoData, Series
+from seatrial.core.statistics import drift
+from seatrial.core.statistics import expected as statistics
+from seatrial.core.statistics.expected import Bins
 from tests.checks.builders import CANDIDATE, STABLE, begun, situation
 from tests.checks.world import EPOCH, T0, at
 
@@ -309,6 +314,25 @@ def test_a_verdict_stands_until_the_sample_has_grown() -> None:
 def test_more_checks_share_the_promise() -> None:
     assert judged(UNSURE, SURE, times=1).outcome is Outcome.FAIL
     assert judged(UNSURE, SURE, times=1, checks=10**60).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_difference_that_is_allowed_is_no_failure() -> None:
+    """Twenty-six points apart at the least, and thirty are allowed."""
+    assert judged(UNSURE, SURE, check_of("25")).outcome is Outcome.FAIL
+    assert judged(UNSURE, SURE, check_of("30")).outcome is Outcome.INCONCLUSIVE
+
+
+def test_each_arm_is_wrong_with_half_of_a_looks_chance() -> None:
+    """The verdict turns exactly where the bounds of both arms do."""
+    bins, ends = Bins(tuple(EDGES), 0.5), set()
+    for times in range(1, 13):
+        ours, theirs = ([times * n for n in one] for one in (UNSURE, SURE))
+        nats = drift.nats_of_look(FALSE_ALARM / 10**6, 1) + math.log(2.0)
+        (_, most), (least, _) = (statistics.surely("Accuracy", bins, one, 1.5, nats) for one in (ours, theirs))
+        fails = judged(UNSURE, SURE, times=times, checks=10**6).outcome is Outcome.FAIL
+        assert fails == (most < least - 0.2), times
+        ends.add(fails)
+    assert ends == {False, True}
 
 
 def test_a_pass_waits_for_samples_scrapes_and_every_pod() -> None:

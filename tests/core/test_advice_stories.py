@@ -60,7 +60,7 @@ def an_expected_accuracy_that_falls_warns_and_the_trial_goes_on() -> World:
 def an_expected_recall_that_falls_pauses_where_it_is_told_to() -> World:
     world = served(spec=judged(ERRORS, RECALL, stages=(SHADOW, CANARY)))
     new = world.image("fraud:v2", Behaviour(scores=-2.0))
-    assert world.run(300, until=lambda w: w.status.paused is not None)
+    assert world.run(1500, until=lambda w: w.status.paused is not None)
     world.tell(next(check.message for check in world.status.checks if check.name == "recall"))
     assert world.served[new] == 0, "it was found in the shadow"
     world.command(Action.ACCEPT, new, reason="recall a stricter model, see RISK-112")

@@ -101,6 +101,22 @@ def test_every_target_can_be_missed() -> None:
     assert targets.of_replay(Replay("ceiling", all_, none, none, none, all_)) == [], "what a ceiling is for"
 
 
+@pytest.mark.parametrize(
+    ("rate", "base", "clump", "slow"),
+    [(200.0, 0.003, 10.0, True), (100.0, 0.1, 1.0, True), (50.0, 0.003, 1.0, False), (500.0, 0.01, 10.0, False)],
+)
+def test_whoever_has_to_wait_was_told(rate: float, base: float, clump: float, slow: bool) -> None:
+    """Where fewer than 95 % of good candidates are through in twice the least time, nobody goes without a warning."""
+    np = pytest.importorskip("numpy", reason="make test installs numpy")
+    from benchmarks.verdicts import trials
+    from benchmarks.verdicts.traffic import Cell
+
+    found = trials.sail(Cell(rate, base, clump), base, 200, 1)
+    in_time = int(np.count_nonzero(found.accepted <= trials.IN_TIME)) / 200
+    assert (in_time < 0.95) is slow
+    assert np.all(found.warned) if slow else np.mean(found.warned) < 0.2
+
+
 # --- yardsticks -------------------------------------------------------------------------------------------------------
 
 

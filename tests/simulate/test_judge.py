@@ -1,4 +1,4 @@
-"""The judge in arrays of `seatrial simulate` is the product's judge."""
+"""The judge in arrays, of `seatrial simulate` and of the benchmarks, is the product's judge."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def _own(**changes: Any) -> Check:
 CHECKS = {
     "errors": ERRORS,
     "no ceiling": Check(name="slow", preset=CheckPreset.LATENCY),
+    "times of answers": Check(name="latency", preset=CheckPreset.LATENCY),
     "lower": _own(worseWhen="Lower"),
     "either": _own(worseWhen="Either"),
     "either, with a ceiling": _own(worseWhen="Either", max="30%"),

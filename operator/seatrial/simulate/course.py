@@ -61,7 +61,9 @@ def course(name: str, spec: ModelDeploymentSpec) -> Course:
     """What can be sailed of a spec. Without a check on a share there is nothing to judge, and `checks` is empty."""
     out, taken = [], []
     for check in spec.analysis.checks if spec.analysis.none is None else ():
-        if check.preset is not None or check.share is not None:
+        if check.failing is OnFail.WARN:
+            out.append(f"check {check.name} only warns: nothing waits for it")
+        elif check.preset is not None or check.share is not None:
             taken.append(check)
         else:
             kind = "compares answers" if check.agreement is not None else "is a query"
@@ -92,6 +94,11 @@ def course(name: str, spec: ModelDeploymentSpec) -> Course:
     )
 
 
+def part_of(terms: Terms) -> str:
+    """The counter of a check's events: times are known by its name."""
+    return "events_total" if terms.carried else "time_bucket"
+
+
 def as_shares(found: Course) -> list[dict[str, Any]]:
     """The checks with their allowances written out, on counters that a simulated world has: the judge is the same."""
     out: list[dict[str, Any]] = []
@@ -104,7 +111,7 @@ def as_shares(found: Course) -> list[dict[str, Any]]:
             )
             if value is not None
         }
-        of = {"of": f'events_total{{check="{check.name}"}}', "per": f'requests_total{{check="{check.name}"}}'}
+        of = {"of": f'{part_of(terms)}{{check="{check.name}"}}', "per": f'requests_total{{check="{check.name}"}}'}
         written: dict[str, Any] = {
             "name": check.name,
             "share": of,

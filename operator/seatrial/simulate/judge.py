@@ -1,6 +1,6 @@
 """The judge of shares for many trials at once, in arrays.
 
-The same arithmetic as `core/statistics` and `core/checks`, of which `tests/evidence/test_vector.py` makes sure trial by trial. It
+The same arithmetic as `core/statistics` and `core/checks`, of which `tests/simulate/test_judge.py` makes sure trial by trial. It
 exists because the promise is about 1 trial in 100, and that takes many thousands of them. Arrays hold one number for each trial, or
 rows of those: one for each alternative.
 """
@@ -183,10 +183,13 @@ class Judge:
 
     def known(self) -> tuple[Array, Array, Array]:
         """Stable's share, the margin and the mean clump, before the next look."""
-        long_run = (self.events + 0.5) / (self.total + 100.0)
-        base = (self.fresh_events + clumps.STEADY * long_run) / (self.fresh_total + clumps.STEADY)
+        base = (self.fresh_events + clumps.STEADY * self.long_run()) / (self.fresh_total + clumps.STEADY)
         inflation = (clumps.WORTH * self.terms.inflation + self.squares) / (clumps.WORTH + self.weight)
         return base, margins(self.terms, base), (np.maximum(1.0, inflation) + 1.0) / 2.0
+
+    def long_run(self) -> Array:
+        """Stable's share in all that was seen of it."""
+        return (self.events + 0.5) / (self.total + 100.0)
 
     def look(
         self, e: Array, n: Array, b: Array, m: Array, weight: Array, seconds: Array, *,
@@ -251,7 +254,7 @@ class Judge:
         self.trial[index] += gained[len(BETS) :]
 
     def _odd(self, b: Array, m: Array, clump: Array) -> Array:
-        mean = m * (self.events + 0.5) / (self.total + 100.0)
+        mean = m * self.long_run()
         return b > mean + clumps.ODD * (np.sqrt(mean * (2.0 * clump - 1.0)) + clump)
 
     def harm(self) -> Array:
@@ -264,6 +267,8 @@ class Judge:
     def restart(self, which: Array) -> None:
         """A new weight was confirmed."""
         self.step[:, :, which] = 0.0
+        if not self.terms.carried:
+            self.trial[:, :, which] = 0.0
 
     def forget(self, which: Array) -> None:
         """A stage of another kind began: what stable is like stays known."""

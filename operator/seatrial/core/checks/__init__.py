@@ -106,7 +106,8 @@ def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: 
     if (check.preset is None and check.share is None) or pace.windows < LEARNED:
         return ""
     terms, seconds = terms_of(check), pace.windows * max(WINDOW, analysis.interval).total_seconds()
-    stable = Stable(pace.total / seconds, clumps.share(pace), clumps.clump(pace, terms.inflation))
+    # Of the whole hour: in two minutes there may be a clump or none, and a plan would be called slow, or not, by that.
+    stable = Stable(pace.total / seconds, clumps.long_run(pace), clumps.clump(pace, terms.inflation))
     counted = sum(1 for one in analysis.checks if one.query is None)
     return warning(check.name, terms, stable, legs, analysis.interval, analysis.min_samples, counted)
 
@@ -144,6 +145,7 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
         "recent": None,
         "previous": None,
         "block_since": None,
+        "burdened": None,
         "mean": None if stored.mean is None else blocks.restart(stored.mean, trial=trial),
         "evidence": [] if trial else [side.model_copy(update={"step": []}) for side in stored.evidence],
     }

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from seatrial.api.base import format_duration
 from seatrial.api.status import CheckStatus, Outcome
-from seatrial.core import counters, histograms, promql
+from seatrial.core import counters, histograms
 from seatrial.core.checks.base import Arm, Hold, Refusal, Situation, milliseconds, nearest, unanswered
 from seatrial.core.checks.judging import rounded
-from seatrial.core.checks.preset import Preset
+from seatrial.core.checks.predictions import Subject
 from seatrial.core.checks.reading import (
     ALL,
     LOOK_BACK,
@@ -20,7 +20,6 @@ from seatrial.core.checks.reading import (
     born,
     existence,
     matching,
-    own_metric,
     question_key,
     sides,
     span,
@@ -29,7 +28,6 @@ from seatrial.core.checks.reading import (
     whole,
 )
 from seatrial.core.histograms import Row
-from seatrial.core.promql import Named
 from seatrial.core.questions import (
     CounterQuestion,
     Counters,
@@ -45,40 +43,6 @@ from seatrial.core.statistics import drift as statistics
 
 WINDOW = timedelta(minutes=1)
 """The windows of stable's past that show how predictions hang together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The metric that holds the predictions."""
-
-    named: Named
-    by: str | None
-    """The label of the class; None for a histogram."""
-    preset: Preset
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the series that are counted."""
-        if self.by is not None:
-            return (self.named.metric,)
-        return (self.named.metric, self.named.metric + histograms.CLASSIC)
-
-    def rows(self, series: Sequence[Series], marks: Sequence[str]) -> list[Row] | NoData:
-        """Samples by bin."""
-        if self.by is not None:
-            return histograms.class_rows(series, self.named, self.by, marks)
-        return histograms.rows(series, self.named, [float(mark) for mark in marks])
-
-
-def subject_of(name: str, text: str, by: str | None, revision_label: str | None) -> Subject | str:
-    """What a check of this name reads, or why it cannot be."""
-    named = promql.named(text)
-    if isinstance(named, str):
-        return named
-    if by is None and named.metric.endswith(histograms.CLASSIC):
-        meant = named.metric.removesuffix(histograms.CLASSIC)
-        return f"{text} names the buckets: write the histogram's name, {meant}"
-    return Subject(named, by, own_metric(name, named.metric, revision_label))
 
 
 # --- the past -----------------------------------------------------------------------------------------

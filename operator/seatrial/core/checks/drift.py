@@ -8,13 +8,13 @@ statistics are in `core/statistics/drift.py`; `docs/drift.md` says what is assum
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 
-from seatrial.api.spec import Check, Drift, DriftStatistic
+from seatrial.api.spec import Check, Drift
 from seatrial.api.status import CheckStatus, DriftStatus, Outcome
 from seatrial.core import bins, histograms
-from seatrial.core.checks import binned
+from seatrial.core.checks import binned, predictions
 from seatrial.core.checks.base import (
     Hold,
     Presets,
@@ -24,17 +24,11 @@ from seatrial.core.checks.base import (
     unanswered,
     verdict,
 )
-from seatrial.core.checks.binned import Past, Subject, plus
+from seatrial.core.checks.binned import Past, plus
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, rounded
+from seatrial.core.checks.predictions import Comparison, Subject, subject_of
 from seatrial.core.questions import Failure, MetricAnswer, MetricQuestion, NoData, Series
 from seatrial.core.statistics import drift as statistics
-from seatrial.core.statistics.drift import Measure
-
-MEASURES: Mapping[DriftStatistic, Measure] = {
-    DriftStatistic.PSI: statistics.PSI,
-    DriftStatistic.JS: statistics.JS,
-    DriftStatistic.KS: statistics.KS,
-}
 
 
 def handles(check: Check) -> bool:
@@ -42,13 +36,9 @@ def handles(check: Check) -> bool:
     return check.drift is not None
 
 
-# --- what is read -------------------------------------------------------------------------------------
-
-
 def _subject(check: Check) -> Subject | str:
     """What is read, or why it cannot be."""
-    asked = _asked(check)
-    return binned.subject_of(check.name, asked.histogram or asked.classes or "", asked.by, asked.revision_label)
+    return subject_of(check.name, _asked(check))
 
 
 def _asked(check: Check) -> Drift:
@@ -58,8 +48,7 @@ def _asked(check: Check) -> Drift:
 
 def limit_of(check: Check) -> float:
     """The largest distance that is acceptable."""
-    asked = _asked(check)
-    return MEASURES[asked.statistic].usual if asked.max is None else float(asked.max)
+    return predictions.limit_of(_asked(check))
 
 
 # --- opening ------------------------------------------------------------------------------------------
@@ -232,83 +221,54 @@ class _View:
     """What a verdict is made of."""
 
     def __init__(self, check: Check, drift: DriftStatus, situation: Situation) -> None:
-        asked = _asked(check)
         self._check, self._drift, self._situation = check, drift, situation
-        self._measure, self.limit = MEASURES[asked.statistic], limit_of(check)
-        self._inflation = max(1.0, drift.inflation / 1000)
         empty = [0] * (len(drift.marks) + 1)
         candidate, stable = plus(drift.candidate, empty), plus(drift.stable, empty)
-        self._groups = statistics.together(candidate, stable, ordered=asked.histogram is not None)
-        self._a, self._b = statistics.sums(candidate, self._groups), statistics.sums(stable, self._groups)
-        self._made, self._beside = sum(candidate), sum(stable)
+        self._both = Comparison(_asked(check), drift.marks, candidate, stable, drift.inflation / 1000)
+        self.limit = self._both.limit
 
     def looked(self) -> DriftStatus:
         """With one more verdict where it is time for one."""
-        if min(self._made, self._beside) < self._floor():
-            return self._drift
-        size = 1.0 / statistics.spread(self._a, self._b, self._inflation)
-        if size < self._drift.next:
+        both = self._both
+        if min(both.made, both.beside) < both.floor or both.size < self._drift.next:
             return self._drift
         look, outcome = self._drift.looks + 1, Outcome.INCONCLUSIVE
-        wrong = statistics.nats_of_look(FALSE_ALARM / max(1, self._situation.checks), look)
-        if self._measure.above(self._a, self._b, self.limit, self._inflation, wrong):
+        if both.above(statistics.nats_of_look(FALSE_ALARM / max(1, self._situation.checks), look)):
             outcome = Outcome.FAIL
-        elif self._measure.below(self._a, self._b, self.limit, self._inflation, self._nats(look)):
+        elif both.below(self._nats(look)):
             outcome = Outcome.PASS
-        later = math.ceil(max(size, 1.0) * statistics.GROWTH)
+        later = math.ceil(max(both.size, 1.0) * statistics.GROWTH)
         self._drift = self._drift.model_copy(update={"looks": look, "next": later, "outcome": outcome})
         return self._drift
 
     def distance(self) -> Decimal | None:
         """As measured."""
-        if not self._made or not self._beside:
-            return None
-        return Decimal(f"{self._measure.measured(self._a, self._b):.6f}")
+        return self._both.distance()
 
     def numbers(self) -> str:
         """The distance, the bin that moved most, and what both were counted from."""
-        counted = f"{self._beside:,} → {self._made:,} predictions"
-        if not self._made or not self._beside:
+        both = self._both
+        counted = f"{both.beside:,} → {both.made:,} predictions"
+        if not both.made or not both.beside:
             return f"{self._check.name}: {counted}"
-        distance = self._measure.measured(self._a, self._b)
-        return f"{self._check.name}: {self._measure.name} {distance:.3f} ({self._moved()}; {counted})"
-
-    def _moved(self) -> str:
-        p, q = statistics.smoothed(self._a), statistics.smoothed(self._b)
-        most = max(range(len(p)), key=lambda i: (p[i] - q[i]) * math.log(p[i] / q[i]))
-        before, after = self._b[most] / self._beside, self._a[most] / self._made
-        return f"{self._told(self._groups[most])}: {_percent(before)} → {_percent(after)}"
-
-    def _told(self, group: Sequence[int]) -> str:
-        marks = self._drift.marks
-        if _asked(self._check).histogram is not None:
-            return bins.told_bin([float(mark) for mark in marks], group)
-        named = [marks[index] for index in group if index < len(marks)]
-        if len(group) == 1 and named:
-            return named[0]
-        return f"{named[0]} and rarer classes" if named else "other classes"
+        return f"{self._check.name}: {both.measure.name} {both.measured():.3f} ({both.moved()}; {counted})"
 
     def missing(self, stored: CheckStatus) -> str:
         """What an undecided check waits for."""
-        least = max(self._situation.min_samples, math.ceil(self._floor())) - self._made
-        behind = math.ceil(self._floor()) - self._beside
+        both = self._both
+        least = max(self._situation.min_samples, math.ceil(both.floor)) - both.made
+        behind = math.ceil(both.floor) - both.beside
         if behind > 0 and least <= 0:
             return f"needs {behind:,} more predictions of stable"
         growth = None
-        if self._made and self._beside:
-            nats = self._nats(self._drift.looks + 1)
-            growth = self._measure.growth(self._a, self._b, self.limit, self._inflation, nats)
+        if both.made and both.beside:
+            growth = both.growth(self._nats(self._drift.looks + 1))
         if self._drift.next and growth is None:
             return f"neither surely more than {self.limit:g} nor surely less yet: waits"
-        more = max(least, 0 if growth is None else (growth - 1.0) * self._made, 1)
-        return f"needs about {rounded(more):,} more predictions{binned.time_for(more, self._made, stored, self._situation)}"
-
-    def _floor(self) -> float:
-        return statistics.FLOOR * self._inflation
+        more = max(least, 0 if growth is None else (growth - 1.0) * both.made, 1)
+        return (
+            f"needs about {rounded(more):,} more predictions{binned.time_for(more, both.made, stored, self._situation)}"
+        )
 
     def _nats(self, look: int) -> float:
         return statistics.nats_of_look(FALSE_PASS, look)
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %" if share >= 0.001 or share == 0 else f"{share * 100:.2g} %"

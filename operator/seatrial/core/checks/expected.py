@@ -16,13 +16,14 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from seatrial.api.spec import Check, Expected, OnFail
+from seatrial.api.spec import Check, Drift, Expected, OnFail
 from seatrial.api.status import MOST_SCORE_BINS, CheckStatus, ExpectedStatus, Outcome
 from seatrial.core import bins, histograms
 from seatrial.core.checks import binned
 from seatrial.core.checks.base import Hold, Presets, Refusal, Situation, milliseconds, unanswered, verdict
-from seatrial.core.checks.binned import Past, Subject, plus
+from seatrial.core.checks.binned import Past, plus
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, rounded
+from seatrial.core.checks.predictions import Subject, subject_of
 from seatrial.core.questions import Failure, MetricAnswer, MetricQuestion, NoData
 from seatrial.core.statistics import drift as sampling
 from seatrial.core.statistics import expected as statistics
@@ -49,7 +50,7 @@ def margin_of(check: Check) -> float:
 
 
 def _subject(check: Check) -> Subject | str:
-    return binned.subject_of(check.name, _asked(check).histogram, None, None)
+    return subject_of(check.name, Drift(histogram=_asked(check).histogram))
 
 
 # --- opening ------------------------------------------------------------------------------------------

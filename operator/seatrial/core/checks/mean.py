@@ -28,10 +28,10 @@ from seatrial.core.checks.blocks import (
     HIGHER,
     LOWER,
     Allowed,
+    accepting,
     allowed,
     amount,
     gathered,
-    halves,
     harm,
     kept,
     number,
@@ -50,6 +50,8 @@ from seatrial.core.statistics import means
 _WAYS = {LOWER: "lower", HIGHER: "higher"}
 SURE = 0.05
 """Chance that the interval of a sentence is ever wrong, in each direction by half of it."""
+SLOW = 1.25
+"""How many times its least time a leg may take on average: chance may well double that."""
 
 
 def handles(check: Check) -> bool:
@@ -195,14 +197,18 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
             f"{said}; {_when(mean, allows, way)}surely more than {_percent(allows.margin)} {_WAYS[way]} ({_rarity(worst)}): fail",
         )
     goal = -math.log(FALSE_PASS if situation.last else FALSE_STEP)
-    if not stored.evidence or any(safety(side, last=situation.last) < goal for side in stored.evidence):
+    if not stored.evidence or any(
+        safety(side, last=situation.last, carried=allows.carried) < goal for side in stored.evidence
+    ):
         return verdict(
             stored, situation, Outcome.INCONCLUSIVE, f"{said}: {_missing(check, stored, allows, situation, goal)}"
         )
     if worst > SUSPICION:
         why = "but worse of late, which is not sure yet: waits"
         return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}, {why}")
-    at = "" if situation.last else f" in all at {float(situation.weight):g}% weight"
+    at = f" in all at {float(situation.weight):g}% weight"
+    if situation.last:
+        at = "" if allows.carried else " at this weight"
     within = f"{said}; at most {_percent(allows.margin)} {_ways(allows)}{at}"
     if not situation.settled:
         waits = f"{within}: waits until the weight has been in force for two scrapes"
@@ -251,7 +257,7 @@ def _missing(check: Check, stored: CheckStatus, allows: Allowed, situation: Situ
 def needed(stored: CheckStatus, allows: Allowed, situation: Situation, goal: float) -> float | None:
     """How much more of `per` the candidate takes to pass, if both means stay as they are; None where no number does."""
     mean = stored.mean or MeanStatus()
-    spread, seen = spread_of(mean), mean.trial if situation.last else mean.step
+    spread, seen = spread_of(mean), mean.trial if situation.last and allows.carried else mean.step
     mine, others = _block_sizes(stored, allows, situation)
     total, count = pair(seen.candidate)
     base_total, base_count = pair(seen.stable)
@@ -265,7 +271,7 @@ def needed(stored: CheckStatus, allows: Allowed, situation: Situation, goal: flo
     blocks = 0.0
     for side, worse in zip(stored.evidence, allows.directions, strict=False):
         variance = spread.variance * (1.0 / mine + (1.0 + worse * margin) ** 2 / others)
-        logs = halves(side.trial if situation.last else side.step)
+        logs = accepting(side, last=situation.last, carried=allows.carried)
         growth = [means.gain(variance, margin - worse * away, part * margin) for part in means.GOOD]
         have = [min(pairs) for pairs in zip(*logs, strict=True)] or [0.0] * len(growth)
         aim = goal + math.log(len(growth))
@@ -306,9 +312,7 @@ def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: 
     variance = spread.variance if spread.known else means.SMALLEST  # what is not known is no reason to warn
     decided = decisions(allows, variance, rate, [leg for leg in legs if answers(check, leg)], analysis.interval)
     late = next((one for one in decided if one.late), None)
-    slow = late or next(
-        (one for one in decided if one.slow and (one.seconds or 0.0) > 1.25 * _least(allows, one)), None
-    )
+    slow = late or next((one for one in decided if (one.seconds or 0.0) > SLOW * _least(allows, one)), None)
     if slow is None:
         return ""
     takes = "would never pass" if slow.seconds is None else f"takes about {told(slow.seconds)} to pass"
@@ -353,7 +357,7 @@ def decisions(
         seconds = max(seconds, allows.samples / mine if index == 0 else 0.0, allows.duration.total_seconds() - watched)
         out.append(Decision(leg, seconds))
         stays = max(seconds, leg.min_duration.total_seconds())
-        gathered_before += grown[1] * stays / block
+        gathered_before += grown[1] * stays / block if allows.carried else 0.0
         watched += stays
     return tuple(out)
 

@@ -253,7 +253,9 @@ def fold(
         if timed is not None and sample.all and not sample.bad:
             return unanswered(stored, situation, Outcome.ERROR, f"{sample.side} has no bucket with the edge {edge}")
     if stored.pace is None and situation.concurrent:
-        stored = stored.model_copy(update={"pace": kept(_past(check, samples[-1], start, situation))})
+        pace = _past(check, samples[-1], start, situation)
+        past = Tally(events=round(pace.events), total=round(pace.total)) if timed is not None and pace.windows else None
+        stored = stored.model_copy(update={"pace": kept(pace), "past": past})
     # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(_countable_from(sample, start, end, since) for sample in samples)
