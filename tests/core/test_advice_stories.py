@@ -116,6 +116,7 @@ def test_a_check_of_any_kind_may_only_warn() -> None:
     ends(world, Phase.STABLE)
     assert world.status.stable == new
     assert len(warnings(world)) == 2, "once at each weight"
+    assert [line for line in world.story if "PromotionAsked: " in line]
 
 
 def test_numbers_that_only_advise_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
