@@ -259,7 +259,8 @@ def test_precision_counts_what_is_predicted_positive() -> None:
     low = [1000, *[0] * 8, 40]
     status = judged(low, low, check_of(metric="Precision"), times=1)
     assert "(40 vs 40 predictions above the threshold;" in status.message
-    assert "needs about 110 more predictions" in status.message
+    assert "needs about 2,900 more predictions" in status.message, "110 of them above the threshold"
+    assert status.needs == 2900
     assert judged(low, low, times=1).outcome is Outcome.PASS
 
 

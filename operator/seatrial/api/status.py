@@ -385,6 +385,10 @@ class MeanStatus(Model):
     """Sums over the blocks, in standard deviations, from which the interval of the verdict is found."""
 
 
+MOST_NEEDED = 10**12
+"""A larger number of requests is as good as none."""
+
+
 class CheckStatus(Model):
     """A check's evidence and its latest verdict."""
 
@@ -441,6 +445,9 @@ class CheckStatus(Model):
     """What was counted, for a check on a mean."""
     advisory: bool | None = None
     """Its failure only warns (`onFail: Warn`): nothing waits for it. Unset for all others."""
+    needs: Annotated[int, Field(ge=0, le=MOST_NEEDED)] | None = None
+    """How many more requests on the candidate (predictions; of a mean, of `per`) make an undecided check pass, if shares stay as
+    they are; unset where no number does or none is known."""
     forecast: Sentence = ""
     """Why this plan will be slow to decide at stable's rate, or cannot; empty where it will not."""
 

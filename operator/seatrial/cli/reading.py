@@ -447,6 +447,16 @@ class Reading:
         )
 
     @property
+    def asked_checks(self) -> list[Mapping[str, Any]]:
+        """The checks as the spec has them."""
+        return list(raw.mappings(raw.mapping(self._spec, "analysis"), "checks"))
+
+    @property
+    def check_entries(self) -> list[Mapping[str, Any]]:
+        """The checks as status has them."""
+        return list(raw.mappings(self._status, "checks"))
+
+    @property
     def checks(self) -> list[CheckView]:
         """The checks and their latest verdicts."""
         return [
@@ -461,7 +471,7 @@ class Reading:
                 raw.text(entry, "forecast"),
                 advisory=entry.get("advisory") is True,
             )
-            for entry in raw.mappings(self._status, "checks")
+            for entry in self.check_entries
         ]
 
     @property

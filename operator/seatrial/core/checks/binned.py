@@ -133,6 +133,15 @@ class Past:
         found = histograms.count(rows, bins, start, end, self.seen, self.pods)
         return [] if isinstance(found, NoData) else found
 
+    def known(self, marks: Sequence[str]) -> list[int] | str:
+        """Counts by bin of as much of the hour as is known; or why nothing is."""
+        rows = self.subject.rows(self.series, marks)
+        if isinstance(rows, NoData):
+            return rows.message
+        begin = counters.countable_from([row.total() for row in rows], self.begin, self.end, self.seen, self.pods)
+        found = histograms.count(rows, len(marks) + 1, begin, self.end, self.seen, self.pods)
+        return found.message if isinstance(found, NoData) else found
+
     def in_all(self, marks: Sequence[str]) -> list[int]:
         """Counts by bin of the whole hour."""
         return self.counted(self.subject.rows(self.series, marks), len(marks) + 1, self.begin, self.end)

@@ -221,7 +221,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
         meant = "" if check.failing is OnFail.WARN else _meant(check, situation)
         return verdict(judged, situation, Outcome.FAIL, f"{said}, surely more than {allowed} lower: fail{meant}")
     if expected.outcome is not Outcome.PASS or sum(expected.candidate) < situation.min_samples:
-        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
+        missing, needs = view.missing(stored)
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}", needs)
     within = f"{said}, surely at most {allowed} lower"
     if not situation.settled:
         waits = f"{within}: waits until the weight has been in force for two scrapes"
@@ -310,19 +311,22 @@ class _View:
             return ""
         return f", and {self._candidate[-1]:,} of the candidate's are above 1"
 
-    def missing(self, stored: CheckStatus) -> str:
-        """What an undecided check waits for, or why it waits in vain."""
-        least = max(self._situation.min_samples - sum(self._candidate), math.ceil(self._floor()) - self._made)
+    def missing(self, stored: CheckStatus) -> tuple[str, int | None]:
+        """What an undecided check waits for, or why it waits in vain; and how many more predictions, where a number does."""
+        total = sum(self._candidate)
+        ratio = total / self._made if self._made else 1.0  # of precision, predictions for each that is positive
+        least = max(self._situation.min_samples - total, (math.ceil(self._floor()) - self._made) * ratio)
         behind = math.ceil(self._floor()) - self._beside
         if behind > 0 and least <= 0:
-            return f"needs {behind:,} more predictions of stable"
+            return f"needs {behind:,} more predictions of stable", None
         if self._have.looks and self._room() <= 0:
-            return self._cannot_pass()
+            return self._cannot_pass(), None
         growth = None
         if self._have.looks:
             growth = statistics.growth(self._room(), self._slack_below(self._have.looks + 1))
-        more = max(least, 0 if growth is None else (growth - 1.0) * self._made, 1)
-        return f"needs about {rounded(more):,} more predictions{binned.time_for(more, self._made, stored, self._situation)}"
+        more = max(least, 0 if growth is None else (growth - 1.0) * total, 1)
+        time = binned.time_for(more, total, stored, self._situation)
+        return f"needs about {rounded(more):,} more predictions{time}", rounded(more)
 
     def _cannot_pass(self) -> str:
         """At these shares no number of predictions makes it pass."""
