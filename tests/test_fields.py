@@ -455,6 +455,14 @@ for name, other in (("histogram", "other_score"), ("classes", "other_total"), ("
 effect("spec.analysis.checks[].drift.by", at(f"{DRIFT}.by", "pod"), trial(Behaviour(blocks=0.6))(verdicts))
 effect("spec.analysis.checks[].drift.statistic", at(f"{DRIFT}.statistic", "JS"), trial(Behaviour(blocks=0.6))(verdicts))
 effect("spec.analysis.checks[].drift.max", at(f"{DRIFT}.max", "9"), trial(Behaviour(scores=2.0))(phase_and_pause))
+EXPECTED = f"{CHECK}.expected"
+effect(
+    "spec.analysis.checks[].expected.histogram",
+    at(f"{EXPECTED}.histogram", "other_score"),
+    trial(seconds=60)(selectors),
+)
+for name, other in (("metric", "Recall"), ("threshold", "0.3")):
+    effect(f"spec.analysis.checks[].expected.{name}", at(f"{EXPECTED}.{name}", other), trial(seconds=100)(verdicts))
 for name, value in (("output", "predict"), ("mode", "Class"), ("tolerance", "0.5"), ("topK", 3)):
     effect(
         f"spec.analysis.checks[].agreement.{name}", at(f"{CHECK}.agreement.{name}", value), trial(seconds=20)(comparer)
@@ -468,6 +476,7 @@ effect(
 )
 
 CRITICAL = {"preset": "Errors"}
+_EXPECTED: Spec = {"expected": {"histogram": "model_score"}, "margin": {"points": "20"}, "onFail": "Pause"}
 _SCORES, _CLASSES = {"histogram": "model_score"}, {"classes": "decisions_total", "by": "decision"}
 _WATCHED = {"name": "scores", "drift": _SCORES, "snapshot": {"name": SNAPSHOT["metadata"]["name"]}}
 
@@ -521,6 +530,9 @@ STARTS: dict[str, Spec] = {
     "spec.analysis.checks[].drift.statistic": with_check(drift=_CLASSES),
     "spec.analysis.checks[].drift.max": with_check(drift=_SCORES),
     "spec.analysis.checks[].drift.revisionLabel": with_check(drift=_SCORES),
+    "spec.analysis.checks[].expected.histogram": with_check(**_EXPECTED),
+    "spec.analysis.checks[].expected.metric": with_check(**_EXPECTED),
+    "spec.analysis.checks[].expected.threshold": with_check(**_EXPECTED),
     "spec.analysis.checks[].worseWhen": with_check(**SHARE),
     "spec.analysis.checks[].query": with_check(**QUERY),
     "spec.analysis.checks[].min": with_check(query=QUERY["query"], min="0"),

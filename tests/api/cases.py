@@ -83,6 +83,7 @@ class Case:
 QUERY = "sum(up{$selector})"
 SHARE = {"of": 'decisions_total{decision="block"}', "per": "decisions_total"}
 MEAN = {"of": "revenue_total", "per": "orders_total"}
+EXPECTED = {"histogram": "model_score"}
 REVENUE: Document = {"mean": MEAN, "worseWhen": "Lower", "margin": {"relative": "5%"}}
 ELSEWHERE: Document = {**REVENUE, "mean": {**MEAN, "revisionLabel": "revision"}}
 CHECK = "spec.analysis.checks[0]"
@@ -514,13 +515,51 @@ BREAKING = [
         "one-kind-of-check",
         with_check(preset="Errors", query=QUERY, max="1%"),
         CHECK,
-        "check c says none or several of preset, share, mean, query, agreement and drift: name exactly one",
+        "check c says none or several of preset, share, mean, query, agreement, drift and expected: name exactly one",
     ),
     Case(
         "one-kind-of-check",
         with_check(max="1"),
         CHECK,
-        "check c says none or several of preset, share, mean, query, agreement and drift: name exactly one",
+        "check c says none or several of preset, share, mean, query, agreement, drift and expected: name exactly one",
+    ),
+    *(
+        Case(
+            "something-decides",
+            resource(analysis={"checks": checks}),
+            "spec.analysis.checks",
+            "every check here only warns (onFail: Warn), so nothing decides: add a check that sends back or pauses, or set "
+            "onFail of one",
+        )
+        for checks in (
+            [{"name": "errors", "preset": "Errors", "onFail": "Warn"}],
+            [{"name": "errors", "preset": "Errors", "onFail": "Warn"}, {"name": "quality", "expected": EXPECTED}],
+        )
+    ),
+    *(
+        Case(
+            "expected-has-points",
+            with_check(expected=EXPECTED, onFail="Pause", **wrong),
+            CHECK,
+            "check c compares an expected metric with stable's: give it a margin with points, or none; from, "
+            "min, max and a relative margin say nothing of it, remove them",
+        )
+        for wrong in (
+            {"margin": {"relative": "5%"}},
+            {"margin": {"points": "1", "relative": "5%"}},
+            {"min": "0.9"},
+            {"max": "5%"},
+            {"from": "Runtime"},
+        )
+    ),
+    *(
+        Case(
+            "expected-threshold",
+            with_check(expected={**EXPECTED, "threshold": threshold}, onFail="Pause"),
+            f"{CHECK}.expected.threshold",
+            f"the threshold is {threshold}, and scores are probabilities: set it above 0 and below 1",
+        )
+        for threshold in ("0", "1", "-0.5", "50")
     ),
     Case(
         "share-needs-something-to-hold-it-against",
@@ -705,12 +744,19 @@ BREAKING = [
             ({"share": {**SHARE, "revisionLabel": "revision"}, "margin": {"points": "1"}}, [{"blueGreen": {}}]),
         )
     ),
-    Case(
-        "something-judges-the-shadow",
-        resource(analysis={"checks": [{"name": "c", **ELSEWHERE}]}, strategy={"stages": [{"shadow": {}}, ONE_STEP]}),
-        "spec.analysis.checks",
-        "every check reads what another service counts (revisionLabel), and nobody acts on the answers of a shadow, so it would "
-        "pass unjudged: add a check of errors, or remove the shadow",
+    *(
+        Case(
+            "something-judges-the-shadow",
+            resource(analysis={"checks": checks}, strategy={"stages": [{"shadow": {}}, ONE_STEP]}),
+            "spec.analysis.checks",
+            "every check reads what another service counts (revisionLabel) or only warns, and nobody acts on the answers of a "
+            "shadow, so it would pass unjudged: add a check of errors, or remove the shadow",
+        )
+        for checks in (
+            [{"name": "c", **ELSEWHERE}],
+            [{"name": "c", **ELSEWHERE}, {"name": "quality", "expected": EXPECTED}],
+            [{"name": "c", **ELSEWHERE}, {"name": "errors", "preset": "Errors", "onFail": "Warn"}],
+        )
     ),
     Case(
         "agreement-has-a-margin-only",
@@ -913,6 +959,21 @@ VALID = {
     ),
     "a whole probation": with_stages(
         ONE_STEP, probation={"duration": "0s", "keep": "Full", "holdback": 50, "onNewRevision": "Wait"}
+    ),
+    "an expected metric that decides": with_check(
+        expected={"histogram": 'model_score{model="a"}', "metric": "F1", "threshold": "0.35"},
+        margin={"points": "0.5"},
+        onFail="Pause",
+    ),
+    "advice beside what decides": resource(
+        analysis={"checks": [{"name": "errors", "preset": "Errors"}, {"name": "quality", "expected": EXPECTED}]}
+    ),
+    "only advice, and a policy's checks": resource(
+        analysis={"checks": [{"name": "quality", "expected": EXPECTED}], "use": ["errors"]}
+    ),
+    "a shadow judged by what decides": resource(
+        analysis={"checks": [{"name": "errors", "preset": "Errors"}, {"name": "c", **ELSEWHERE, "onFail": "Warn"}]},
+        strategy={"stages": [{"shadow": {}}, ONE_STEP]},
     ),
     "drift of scores": with_check(drift={"histogram": 'model_score{model="a"}', "statistic": "KS", "max": "0.9"}),
     "drift of classes": with_check(

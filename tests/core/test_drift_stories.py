@@ -153,7 +153,10 @@ def test_a_difference_is_accepted_on_probation_too() -> None:
     ("reason", "says"),
     [
         ("scores", "with the check's name and a reason"),
-        ("errors it is fine", "errors is no check of drift or of a share of your own: those that can be are scores"),
+        (
+            "errors it is fine",
+            "errors is no check of drift, of an expected metric or of a share of your own: those that can be are scores",
+        ),
         ("nothing it is fine", "nothing is no check of drift"),
     ],
 )

@@ -853,7 +853,7 @@ class World:
             self.counters[tuple(sorted(own.items()))] = 1
         self._decisions()
         analysis = self.resource["spec"].get("analysis", {})
-        if "live" in analysis or any("drift" in check for check in analysis.get("checks", ())):
+        if "live" in analysis or any({"drift", "expected"} & check.keys() for check in analysis.get("checks", ())):
             self._scores()
         self._show_shop()
         for cluster, (count, errors, slow) in self._tallies.items():

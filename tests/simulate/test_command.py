@@ -90,9 +90,12 @@ def test_what_is_not_simulated_is_said(plan: Any, capsys: pytest.CaptureFixture[
     checks = [
         {"name": "errors", "preset": "Errors", "margin": {"points": "1"}},
         {"name": "cost", "query": "sum(cost{$selector})", "max": "3"},
+        {"name": "advice", "preset": "Latency", "onFail": "Warn"},
     ]
     assert main(["simulate", plan(analysis={"checks": checks}), *QUICK]) == OK
-    assert "left out: check cost is a query: taken to pass" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left out: check cost is a query: taken to pass" in said
+    assert "left out: check advice only warns: nothing waits for it" in said
 
 
 DRIFT = {"name": "scores", "drift": {"histogram": "model_score"}}

@@ -8,8 +8,8 @@ import pytest
 
 from seatrial.api.spec import Check
 from seatrial.api.status import CheckStatus, DriftStatus, Outcome
+from seatrial.core.checks import binned, restart
 from seatrial.core.checks import drift as product
-from seatrial.core.checks import restart
 from seatrial.core.checks.judging import FALSE_ALARM
 from seatrial.core.statistics import drift as statistics
 from tests.checks.builders import INTERVAL, situation
@@ -57,8 +57,8 @@ def test_both_judges_take_the_same_verdicts(name: str, shift: float, requests: i
             mine.forget(np.array([True]))
         assert have.drift is not None
         counted = {
-            "candidate": product._plus(have.drift.candidate, a.tolist()),
-            "stable": product._plus(have.drift.stable, b.tolist()),
+            "candidate": binned.plus(have.drift.candidate, a.tolist()),
+            "stable": binned.plus(have.drift.stable, b.tolist()),
         }
         here = situation(T0 + index * INTERVAL, weight=5.0, checks=3)
         folded = {"drift": have.drift.model_copy(update=counted), "outcome": Outcome.INCONCLUSIVE, "message": ""}

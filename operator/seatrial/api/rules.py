@@ -217,8 +217,16 @@ def _longest(spec: Mapping[str, Any]) -> list[timedelta]:
 
 def _elsewhere(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Checks that read what another service counts of what came of the answers."""
-    checks = spec["analysis"].get("checks", [])
-    return [check for check in checks if "revisionLabel" in (check.get("share") or check.get("mean") or {})]
+    return [check for check in spec["analysis"].get("checks", []) if _is_elsewhere(check)]
+
+
+def _is_elsewhere(check: Mapping[str, Any]) -> bool:
+    return "revisionLabel" in (check.get("share") or check.get("mean") or {})
+
+
+def _advice(check: Mapping[str, Any]) -> bool:
+    """Whether a failure only warns."""
+    return bool(check.get("onFail") == "Warn" if "onFail" in check else "expected" in check)
 
 
 def _by_pods(spec: Mapping[str, Any]) -> bool:
@@ -241,7 +249,7 @@ def _one_pod_fits(spec: Mapping[str, Any]) -> bool:
     return spec["replicas"] == 0 or all(2 * step["weight"] * (spec["replicas"] + 1) >= 100 for step in steps)
 
 
-CHECKS = ("preset", "share", "mean", "query", "agreement", "drift")
+CHECKS = ("preset", "share", "mean", "query", "agreement", "drift", "expected")
 ROUTERS = ("gatewayAPI", "routeRef", "replicaRatio")
 STAGES = ("shadow", "canary", "blueGreen")
 _RUNTIME_CEL = "has(self.runtime) ? self.runtime : 'Custom'"
@@ -257,6 +265,7 @@ _OF_TOKENS = ("FirstToken", "InterToken")
 _CHECK = _quoted("name")
 _HORIZON_CEL = f"has(c.minDuration) ? c.minDuration : '{format_duration(MEAN_DURATION)}'"
 _ELSEWHERE_CEL = "(has(c.share) && has(c.share.revisionLabel)) || (has(c.mean) && has(c.mean.revisionLabel))"
+_ADVICE_CEL = "(has(c.onFail) ? c.onFail == 'Warn' : has(c.expected))"
 _BY_PODS_CEL = "has(self.traffic.replicaRatio)"
 _CANARY_CEL = "self.strategy.stages[self.strategy.stages.size() - 1].canary"
 _LOWEST = Value(f"{_CANARY_CEL}.steps[0].weight", _lowest)
@@ -864,11 +873,27 @@ RULES: tuple[Rule, ...] = (
         message="nothing here can judge this model: add a check, or set analysis.none with a reason",
     ),
     Rule(
+        name="something-decides",
+        at="spec.analysis",
+        blame=".checks",
+        cel=(
+            "has(self.none) || !has(self.checks) || self.checks.size() == 0 || has(self.use) || "
+            f"!self.checks.all(c, {_ADVICE_CEL})"
+        ),
+        holds=lambda self: (
+            "none" in self or not self.get("checks") or "use" in self or not all(_advice(c) for c in self["checks"])
+        ),
+        message=(
+            "every check here only warns (onFail: Warn), so nothing decides: add a check that sends back or pauses, or set "
+            "onFail of one"
+        ),
+    ),
+    Rule(
         name="one-kind-of-check",
         at="spec.analysis.checks[]",
-        cel="[has(self.preset), has(self.share), has(self.mean), has(self.query), has(self.agreement), has(self.drift)].exists_one(x, x)",
+        cel=f"[{', '.join(f'has(self.{kind})' for kind in CHECKS)}].exists_one(x, x)",
         holds=lambda self: sum(kind in self for kind in CHECKS) == 1,
-        message="check {check} says none or several of preset, share, mean, query, agreement and drift: name exactly one",
+        message="check {check} says none or several of preset, share, mean, query, agreement, drift and expected: name exactly one",
         values={"check": _CHECK},
     ),
     Rule(
@@ -998,16 +1023,18 @@ RULES: tuple[Rule, ...] = (
         blame=".analysis.checks",
         cel=(
             "!self.strategy.stages.exists(s, has(s.shadow)) || !has(self.analysis.checks) || "
-            f"self.analysis.checks.size() == 0 || !self.analysis.checks.all(c, {_ELSEWHERE_CEL})"
+            f"self.analysis.checks.size() == 0 || !self.analysis.checks.all(c, {_ELSEWHERE_CEL} || {_ADVICE_CEL}) || "
+            f"self.analysis.checks.all(c, {_ADVICE_CEL})"
         ),
         holds=lambda self: (
             not any("shadow" in stage for stage in self["strategy"]["stages"])
             or not self["analysis"].get("checks")
-            or len(_elsewhere(self)) < len(self["analysis"]["checks"])
+            or all(_advice(check) for check in self["analysis"]["checks"])
+            or not all(_is_elsewhere(check) or _advice(check) for check in self["analysis"]["checks"])
         ),
         message=(
-            "every check reads what another service counts (revisionLabel), and nobody acts on the answers of a shadow, so it "
-            "would pass unjudged: add a check of errors, or remove the shadow"
+            "every check reads what another service counts (revisionLabel) or only warns, and nobody acts on the answers of a "
+            "shadow, so it would pass unjudged: add a check of errors, or remove the shadow"
         ),
     ),
     Rule(
@@ -1113,6 +1140,32 @@ RULES: tuple[Rule, ...] = (
             "drift.max is {max}: {statistic} cannot be held to that; set it above 0, for JS below 0.83 and for KS below 1"
         ),
         values={"max": _quoted("max"), "statistic": _quoted("statistic")},
+    ),
+    Rule(
+        name="expected-has-points",
+        at="spec.analysis.checks[]",
+        cel=(
+            "!has(self.expected) || (!(has(self.from) || has(self.min) || has(self.max)) && (!has(self.margin) || "
+            "!has(self.margin.relative)))"
+        ),
+        holds=lambda self: (
+            "expected" not in self
+            or (not {"from", "min", "max"} & self.keys() and "relative" not in self.get("margin", {}))
+        ),
+        message=(
+            "check {check} compares an expected metric with stable's: give it a margin with points, or none; "
+            "from, min, max and a relative margin say nothing of it, remove them"
+        ),
+        values={"check": _CHECK},
+    ),
+    Rule(
+        name="expected-threshold",
+        at="spec.analysis.checks[].expected",
+        blame=".threshold",
+        cel="double(self.threshold) > 0.0 && double(self.threshold) < 1.0",
+        holds=lambda self: 0 < float(self["threshold"]) < 1,
+        message="the threshold is {threshold}, and scores are probabilities: set it above 0 and below 1",
+        values={"threshold": _quoted("threshold")},
     ),
     Rule(
         name="query-needs-bound",

@@ -452,6 +452,7 @@ class OnFail(StrEnum):
 
     ROLLBACK = "Rollback"
     PAUSE = "Pause"
+    WARN = "Warn"
 
 
 class CheckPreset(StrEnum):
@@ -521,6 +522,32 @@ class Drift(Model):
     revision_label: Label | None = None
     """The label in which another service keeps the answer's header `x-model-revision`; left out, the model's own pods are
     read."""
+
+
+class ExpectedMetric(StrEnum):
+    """What is expected of a classifier, by its confusion matrix."""
+
+    ACCURACY = "Accuracy"
+    """The share of predictions that are right."""
+    PRECISION = "Precision"
+    """The share of positive predictions that are right."""
+    RECALL = "Recall"
+    """The share of positives that are predicted."""
+    F1 = "F1"
+    """The harmonic mean of precision and recall."""
+
+
+class Expected(Model):
+    """What a metric of the model may be expected to be from its scores alone, without labels (confidence-based performance
+    estimation, CBPE). It takes calibrated scores: of those at 0.8, eight in ten are positive."""
+
+    histogram: Selector
+    """Scores from 0 to 1, as a PromQL selector of a histogram without its `_bucket`: `model_score`. Classic buckets or native
+    ones; the closer the edges, the more can be told."""
+    metric: ExpectedMetric = ExpectedMetric.ACCURACY
+    """`Accuracy`, `Precision`, `Recall` or `F1`."""
+    threshold: Number = Decimal("0.5")
+    """Scores above it are predicted positive; an edge of the histogram."""
 
 
 class SnapshotRef(Model):
@@ -597,6 +624,9 @@ class Check(Model):
     """A share of your own, candidate against stable: decisions, refused inputs, orders."""
     drift: Drift | None = None
     """How far the candidate's predictions are from stable's: scores of a histogram, or classes."""
+    expected: Expected | None = None
+    """A metric expected without labels, candidate against stable, from calibrated scores. Advice: a failure warns where `onFail`
+    is left out. Margin: 2 points where left out."""
     mean: Mean | None = None
     """A mean of your own, candidate against stable: revenue per order, tokens per request, seconds per token."""
     worse_when: WorseWhen | None = None
@@ -613,13 +643,18 @@ class Check(Model):
     max: CheckBound | None = None
     """Query: the largest acceptable value. Preset: the largest acceptable share, such as `5%`."""
     on_fail: OnFail | None = None
-    """What a failure does: go back (`Rollback`), or stop and wait for a person (`Pause`). Left out: `Pause` for drift, since
-    a retrained model is meant to differ, else `Rollback`."""
+    """What a failure does: go back (`Rollback`), stop and wait for a person (`Pause`), or tell people and go on (`Warn`: the
+    check is advice, and nothing waits for it). Left out: `Pause` for drift, since a retrained model is meant to differ,
+    `Warn` for expected, since it takes scores to be calibrated, else `Rollback`."""
 
     @property
     def failing(self) -> OnFail:
         """What a failure does, the default filled in."""
-        return self.on_fail or (OnFail.ROLLBACK if self.drift is None else OnFail.PAUSE)
+        if self.on_fail is not None:
+            return self.on_fail
+        if self.expected is not None:
+            return OnFail.WARN
+        return OnFail.ROLLBACK if self.drift is None else OnFail.PAUSE
 
 
 def default_checks() -> list[Check]:

@@ -296,6 +296,33 @@ class DriftStatus(Model):
     """The latest of them; it stands until the next one."""
 
 
+MOST_SCORE_BINS = 128
+"""Bins of a check on expected performance at the most."""
+ScoreCounts = Annotated[list[Annotated[int, Field(ge=0, le=10**15)]], Field(max_length=MOST_SCORE_BINS)]
+"""Scores by bin."""
+
+
+class ExpectedStatus(Model):
+    """Scores of both arms by bin; the bins are the histogram's own, as found at the trial's start."""
+
+    marks: Annotated[list[Annotated[str, StringConstraints(max_length=32)]], Field(max_length=MOST_SCORE_BINS - 1)] = []
+    """Upper edges of the bins as the metric spells them; the last bin has none."""
+    blind: Sentence = ""
+    """What these bins cannot show, and what to do; empty where they show enough."""
+    inflation: Annotated[int, Field(ge=0, le=10**9)] = 1000
+    """Variance of counts, as thousandths of that of independent predictions."""
+    candidate: ScoreCounts = []
+    """The candidate's scores by bin since the present weight was confirmed."""
+    stable: ScoreCounts = []
+    """Stable's in the same time."""
+    looks: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Verdicts taken in this trial: each spends less of the promise than the one before."""
+    next: Annotated[int, Field(ge=0, le=10**15)] = 0
+    """Effective sample size from which on the next one is taken."""
+    outcome: Outcome = Outcome.INCONCLUSIVE
+    """The latest of them; it stands until the next one."""
+
+
 class Amounts(Model):
     """What a mean is made of."""
 
@@ -390,7 +417,8 @@ class CheckStatus(Model):
     query: Annotated[str, StringConstraints(max_length=8192)] | None = None
     """The query that was sent, for a query check."""
     value: Number | None = None
-    """The value of a query check, or the distance that a drift check has measured."""
+    """The value of a query check, the distance that a drift check has measured, or the middle of what the candidate's expected
+    metric may be."""
     step: Arms | None = None
     """Counts since the present weight was confirmed."""
     trial: Arms | None = None
@@ -411,8 +439,12 @@ class CheckStatus(Model):
     """What the counts say so far, for each direction that counts against the candidate."""
     drift: DriftStatus | None = None
     """Predictions by bin, for a drift check; unset until stable has made enough to choose the bins from."""
+    expected: ExpectedStatus | None = None
+    """Scores by bin, for a check on expected performance; unset until stable has made enough to know what they can show."""
     mean: MeanStatus | None = None
     """What was counted, for a check on a mean."""
+    advisory: bool | None = None
+    """Its failure only warns (`onFail: Warn`): nothing waits for it. Unset for all others."""
     needs: Annotated[int, Field(ge=0, le=MOST_NEEDED)] | None = None
     """How many more requests on the candidate (predictions; of a mean, of `per`) make an undecided check pass, if shares stay as
     they are; unset where no number does or none is known."""

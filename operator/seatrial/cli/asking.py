@@ -65,7 +65,7 @@ def target(r: Reading, action: Action, word: str = "") -> str:
     if action is Action.APPROVE and overlay != "AwaitingApproval":
         raise _no(r, word or action, f"nothing waits for an approval now: {headline(r)}")
     if action is Action.PROMOTE:
-        failing = [check for check in r.checks if check.outcome == "Fail"]
+        failing = [check for check in r.checks if check.outcome == "Fail" and not check.advisory]
         if failing:
             raise _no(r, word or action, f"check {failing[0].name} fails: {failing[0].message}")
         if r.promoting:

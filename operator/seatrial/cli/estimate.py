@@ -63,7 +63,7 @@ def _undecided(r: Reading, now: datetime) -> Iterator[tuple[str, float | None]]:
     durations = {raw.text(one, "name"): _least_time(one) for one in r.asked_checks}
     for entry in r.check_entries:
         outcome, name = raw.text(entry, "outcome") or "Inconclusive", raw.text(entry, "name")
-        if outcome == "Pass":
+        if outcome == "Pass" or entry.get("advisory") is True:
             continue
         needs, through = _number(entry.get("needs")), raw.time(entry, "through")
         rate = _counted(entry) / max(1e-9, _seconds(r.step_confirmed, through))
@@ -77,8 +77,8 @@ def _undecided(r: Reading, now: datetime) -> Iterator[tuple[str, float | None]]:
 
 def _counted(entry: Mapping[str, Any]) -> float:
     """What the check has counted of the candidate since the present weight was confirmed."""
-    if "drift" in entry:
-        bins = raw.entries(raw.mapping(entry, "drift"), "candidate")
+    if "drift" in entry or "expected" in entry:
+        bins = raw.entries(raw.mapping(entry, "drift" if "drift" in entry else "expected"), "candidate")
         return math.fsum(_number(count) or 0.0 for count in bins)
     arms = raw.mapping(raw.mapping(entry, "mean") if "mean" in entry else entry, "step")
     candidate = raw.mapping(arms, "candidate")

@@ -42,6 +42,8 @@ class CheckView:
     value: str
     forecast: str
     """Why the plan will be slow to decide; empty where it will not."""
+    advisory: bool = False
+    """Its failure only warns: nothing waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,6 +469,7 @@ class Reading:
                 _tally(entry, "stable"),
                 raw.text(entry, "value"),
                 raw.text(entry, "forecast"),
+                advisory=entry.get("advisory") is True,
             )
             for entry in self.check_entries
         ]

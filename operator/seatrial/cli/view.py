@@ -353,7 +353,7 @@ def _checks(r: Reading, width: int) -> RenderableType:
         cells: list[RenderableType] = [
             Text(mark, style=style),
             Text(check.name),
-            Text(VERDICTS.get(check.outcome, check.outcome), style=style),
+            Text(VERDICTS.get(check.outcome, check.outcome) + (" (advice)" if check.advisory else ""), style=style),
         ]
         if arms:
             cells += [_arm(check.candidate, check.value), _arm(check.stable, "")]

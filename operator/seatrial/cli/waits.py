@@ -63,7 +63,8 @@ def _exposed(r: Reading, now: datetime) -> list[Wait]:
             return [Wait(r.carrier, text)]
         return [] if r.overlay else [Wait("pods", f"ready pods for {step.told}")]
     left = r.left(now)
-    open_ = [check for check in r.checks if check.outcome not in ("Pass", "")] if step.kind.judged else []
+    deciding = [check for check in r.checks if not check.advisory] if step.kind.judged else []
+    open_ = [check for check in deciding if check.outcome not in ("Pass", "")]
     out = []
     if left:
         stands = ", the clock stands still" if r.clock_stands else ""

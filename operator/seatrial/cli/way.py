@@ -102,7 +102,7 @@ def _over(r: Reading, minimum: timedelta) -> Text:
     judged = r.steps[r.step].kind.judged
     if r.overlay and r.overlay.kind == "AwaitingApproval":
         said = "waiting for an approval"
-    elif open_ := [check.name for check in r.checks if check.outcome != ("Pass" if judged else check.outcome)]:
+    elif open_ := [check.name for check in r.checks if judged and check.outcome != "Pass" and not check.advisory]:
         said = f"waiting for {', '.join(open_)}"
     else:
         said = "all checks pass" if judged else "nothing speaks against it"

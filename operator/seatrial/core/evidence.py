@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from seatrial.api.spec import Check, OnFail, Runtime
@@ -164,7 +165,8 @@ def open_checks(p: Pass, status: Status, *, afresh: bool) -> Status | None:
             p.wake(min(RETRY_OPENING, p.spec.analysis.interval))
             return None
         _tell_what_is_not_seen(p, opened)
-        out.append(opened.model_copy(update={"definition": definition(check), "through": p.now}))
+        advisory = True if check.failing is OnFail.WARN else None
+        out.append(opened.model_copy(update={"definition": definition(check), "through": p.now, "advisory": advisory}))
     return status.model_copy(update={"checks": out})
 
 
@@ -224,7 +226,7 @@ def look(p: Pass, status: Status) -> Status:
     status = status.model_copy(update={"checks": judged, "rollout": rollout})
     p.looked = opened is not None
     _wake_for_next(p, rollout)
-    return _hold_if_blind(p, _act(p, status))
+    return _hold_if_blind(p, _act(p, status, before))
 
 
 def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckStatus:
@@ -235,7 +237,7 @@ def _judge(p: Pass, status: Status, check: Check, stored: CheckStatus) -> CheckS
     folded = checks.fold(check, stored, seen, p.installation.presets, p.answers.metrics)
     if checks.has_learned(folded) and not checks.has_learned(stored) and status.rollout.drill is None:
         folded = _forecast(p, check, folded)
-    if stored.drift is None:
+    if stored.drift is None and stored.expected is None:
         _tell_what_is_not_seen(p, folded)
     return checks.judge(check, folded, seen)
 
@@ -266,18 +268,23 @@ def _forecast(p: Pass, check: Check, learned: CheckStatus) -> CheckStatus:
 
 
 def _tell_what_is_not_seen(p: Pass, check: CheckStatus) -> None:
-    """Say once, when the bins of a drift check are chosen, what they cannot show."""
-    if check.drift is not None and check.drift.blind:
-        p.event("NotSeen", f"check {check.name} {check.drift.blind}")
+    """Say once, when the bins of a check are chosen, what they cannot show."""
+    binned = check.drift or check.expected
+    if binned is not None and binned.blind:
+        p.event("NotSeen", f"check {check.name} {binned.blind}")
 
 
-def _act(p: Pass, status: Status) -> Status:
+def _act(p: Pass, status: Status, before: Mapping[str, CheckStatus]) -> Status:
     rules = {check.name: check.failing for check in wanted_checks(p, status.rollout)}
     for check in status.checks:
         if check.outcome is not Outcome.FAIL:
             continue
         if rules[check.name] is OnFail.ROLLBACK:
             return trial.go_back(p, status, BackReason.CHECK_FAILED, f"check {check.name} failed: {check.message}")
+        if rules[check.name] is OnFail.WARN:
+            if check.name not in before or before[check.name].outcome is not Outcome.FAIL:
+                p.event("Warned", f"check {check.name} only warns, nothing waits for it: {check.message}", "Warning")
+            continue
         if status.paused is None:
             p.event("Paused", f"paused by check {check.name}: {check.message}", "Warning")
             paused = Paused(by=paused_by(check.name), reason=check.message[:1024], since=p.now)
@@ -286,7 +293,9 @@ def _act(p: Pass, status: Status) -> Status:
 
 
 def _hold_if_blind(p: Pass, status: Status) -> Status:
-    blind = [check for check in status.checks if check.outcome in (Outcome.NO_DATA, Outcome.ERROR)]
+    blind = [
+        check for check in status.checks if check.outcome in (Outcome.NO_DATA, Outcome.ERROR) and not check.advisory
+    ]
     flipping = status.rollout is not None and not voyage.leg(p, status.rollout).judged
     if blind and not p.holding and not flipping:  # a preview and its flip do not wait for numbers of live requests
         p.holding = f"check {blind[0].name}: {blind[0].message}"

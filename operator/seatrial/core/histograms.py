@@ -57,6 +57,15 @@ def edges(series: Sequence[Series], named: Named) -> dict[float, str]:
     return {edge: repr(edge) for edge in found if math.isfinite(edge) and edge not in inside}
 
 
+def divides(series: Sequence[Series], named: Named, at: float) -> bool:
+    """Whether no bucket holds numbers on both sides of this one."""
+    classic = _classic(series, named)
+    if classic:
+        return at in _spelled(classic).values()
+    native = [one for one in series if named.matches(one.labels) and one.buckets]
+    return not any(bucket.left < at < bucket.right for one in native for sample in one.buckets for bucket in sample)
+
+
 def rows(series: Sequence[Series], named: Named, cuts: Sequence[float]) -> list[Row] | NoData:
     """The histogram's samples by bin, or why they cannot be had."""
     classic = _classic(series, named)

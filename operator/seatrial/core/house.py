@@ -57,7 +57,7 @@ from seatrial.api.spec import (
 )
 from seatrial.api.status import HouseRules
 from seatrial.build.revision import canonical
-from seatrial.core.checks import agreement
+from seatrial.core.checks import agreement, expected
 from seatrial.core.checks.terms import DEFAULT_MARGIN, DEFAULT_MAX
 from seatrial.core.state import House, Manifest
 
@@ -67,6 +67,7 @@ SAME = (
     "share",
     "mean",
     "drift",
+    "expected",
     "agreement",
     "query",
     "source",
@@ -453,13 +454,17 @@ def stricter(one: Check, other: Check) -> Check | str:
     sides = {one.worse_when or WorseWhen.HIGHER, other.worse_when or WorseWhen.HIGHER}
     update["worse_when"] = one.worse_when or other.worse_when if len(sides) == 1 else WorseWhen.EITHER
     if one.on_fail != other.on_fail:
-        update["on_fail"] = OnFail.ROLLBACK if OnFail.ROLLBACK in (one.failing, other.failing) else OnFail.PAUSE
+        update["on_fail"] = min(one.failing, other.failing, key=list(OnFail).index)
     return one.model_copy(update=update)
 
 
 def _margin(check: Check) -> Margin | None:
-    if check.margin is not None or (check.preset is None and check.agreement is None):
+    if check.margin is not None:
         return check.margin
+    if check.expected is not None:
+        return Margin(points=Decimal(str(expected.DEFAULT_POINTS)))
+    if check.preset is None and check.agreement is None:
+        return None
     return DEFAULT_MARGIN[check.preset] if check.preset is not None else agreement.DEFAULT_MARGIN
 
 

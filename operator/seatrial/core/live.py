@@ -23,7 +23,7 @@ from seatrial.build.revision import digest
 from seatrial.core import counters, evidence, histograms, snapshot
 from seatrial.core.bins import Frozen
 from seatrial.core.checks.base import INGESTION, Arm, milliseconds
-from seatrial.core.checks.drift import WINDOW
+from seatrial.core.checks.binned import WINDOW
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, rounded
 from seatrial.core.checks.predictions import Comparison, Subject, subject_of
 from seatrial.core.checks.reading import ALL, born, matching, whole

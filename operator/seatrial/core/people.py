@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from seatrial.api.spec import Check
 from seatrial.api.status import (
     AcceptedCheck,
     BackReason,
@@ -94,7 +95,7 @@ def _approve(p: Pass, status: Status, command: Command) -> Status:
 
 def _promote(p: Pass, status: Status, command: Command) -> Status:
     _on_trial(status, command)
-    failing = [check for check in status.checks if check.outcome is Outcome.FAIL]
+    failing = [check for check in status.checks if check.outcome is Outcome.FAIL and not check.advisory]
     if failing:
         raise RefusedError(f"check {failing[0].name} fails: {failing[0].message}")
     p.event("PromotionAsked", f"{command.by} skips the remaining exposure{_because(command)}; acceptance is judged")
@@ -116,6 +117,11 @@ def _skip_checks(p: Pass, status: Status, command: Command) -> Status:
     return voyage.skip_checks(status, SkippedChecks(by=command.by, reason=command.reason, at=p.now))
 
 
+def _may_differ(check: Check) -> bool:
+    """Whether a person may say that what the check finds is intended."""
+    return check.drift is not None or check.share is not None or check.expected is not None
+
+
 def _accept(p: Pass, status: Status, command: Command) -> Status:
     name, _, reason = command.reason.partition(" ")
     if not reason:
@@ -126,10 +132,10 @@ def _accept(p: Pass, status: Status, command: Command) -> Status:
     watched = on_probation.watch if on_probation is not None else status.rollout
     assert watched is not None
     check = next((one for one in p.spec.analysis.checks if one.name == name), None)
-    if check is None or (check.drift is None and check.share is None):
-        can = [one.name for one in p.spec.analysis.checks if one.drift is not None or one.share is not None]
+    if check is None or not _may_differ(check):
+        can = [one.name for one in p.spec.analysis.checks if _may_differ(one)]
         instead = f"those that can be are {', '.join(can)}" if can else "this model has none that can be"
-        raise RefusedError(f"{name} is no check of drift or of a share of your own: {instead}")
+        raise RefusedError(f"{name} is no check of drift, of an expected metric or of a share of your own: {instead}")
     p.event(
         "DifferenceAccepted", f"check {name} is judged no more for revision {command.revision}: {command.by} ({reason})"
     )

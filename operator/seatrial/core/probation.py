@@ -83,7 +83,8 @@ def watch(p: Pass, status: Status) -> Status:
         return back(p, seen)
     if p.now >= on_probation.until:
         mute = {check.name for check in p.spec.analysis.checks if checks.needs_control(check)}
-        judged = [check for check in seen.checks if holdback(p, status) > 0 or check.name not in mute]
+        deciding = [check for check in seen.checks if not check.advisory]
+        judged = [check for check in deciding if holdback(p, status) > 0 or check.name not in mute]
         passed = bool(judged) and all(check.outcome is Outcome.PASS for check in judged)
         return _end(p, status, "Pass" if passed else "Undecided", voyage.verdicts(seen))
     p.wake(on_probation.until - p.now)

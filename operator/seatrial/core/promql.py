@@ -41,6 +41,9 @@ def problems(check: Check, namespace: str) -> list[str]:
     if check.drift is not None:
         found = named(check.drift.histogram or check.drift.classes or "")
         return [f"check {check.name}: {found}"] if isinstance(found, str) else []
+    if check.expected is not None:
+        found = named(check.expected.histogram)
+        return [f"check {check.name}: {found}"] if isinstance(found, str) else []
     if check.query is None:
         return []
     selector = f'namespace="{namespace}",pod=~"{_EXAMPLE_PODS}"'

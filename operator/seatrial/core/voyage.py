@@ -293,9 +293,10 @@ def _leave(p: Pass, status: Status, rollout: Rollout) -> Status:
 
 def _speaks_for(p: Pass, status: Status, here: Leg) -> bool:
     """Whether the evidence lets the candidate go on. Behind a preview only a failure counts."""
+    deciding = [check for check in status.checks if not check.advisory]
     if not here.judged:
-        return all(check.outcome is not Outcome.FAIL for check in status.checks)
-    return p.looked and all(check.outcome is Outcome.PASS for check in status.checks)
+        return all(check.outcome is not Outcome.FAIL for check in deciding)
+    return p.looked and all(check.outcome is Outcome.PASS for check in deciding)
 
 
 def _undecided(p: Pass, status: Status, here: Leg, spent: timedelta) -> Status:
@@ -303,7 +304,7 @@ def _undecided(p: Pass, status: Status, here: Leg, spent: timedelta) -> Status:
     if spent < here.max_duration:
         p.wake(here.max_duration - spent)
         return status
-    open_ = [check for check in status.checks if check.outcome is not Outcome.PASS]
+    open_ = [check for check in status.checks if check.outcome is not Outcome.PASS and not check.advisory]
     if not p.looked or not open_:
         return status
     message = (
@@ -335,7 +336,8 @@ def _await(p: Pass, status: Status, rollout: Rollout, name: str) -> Status:
 
 def verdicts(status: Status) -> str:
     """All checks in one sentence."""
-    said = "; ".join(check.message for check in status.checks if check.message)
+    told = [f"{check.message}{' (advice)' if check.advisory else ''}" for check in status.checks if check.message]
+    said = "; ".join(told)
     return said or ("waiting for the first look" if status.checks else "pods healthy, no metric checks")
 
 

@@ -76,7 +76,9 @@ def course(name: str, spec: ModelDeploymentSpec) -> Course:
     """What can be sailed of a spec. Without a check on a share or on predictions there is nothing to judge."""
     out, taken, drifts = [], [], []
     for check in spec.analysis.checks if spec.analysis.none is None else ():
-        if check.preset is not None or check.share is not None:
+        if check.failing is OnFail.WARN:
+            out.append(f"check {check.name} only warns: nothing waits for it")
+        elif check.preset is not None or check.share is not None:
             taken.append(check)
         elif check.drift is not None:
             drifts.append(check)

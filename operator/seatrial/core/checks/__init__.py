@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from seatrial.api.spec import Analysis, Check, Runtime
 from seatrial.api.status import CheckStatus, Outcome
-from seatrial.core.checks import agreement, blocks, drift, drill, mean, query, share
+from seatrial.core.checks import agreement, blocks, drift, drill, expected, mean, query, share
 from seatrial.core.checks.base import Arm, Hold, Kind, Place, Presets, Refusal, Situation
 from seatrial.core.checks.forecast import Stable, warning
 from seatrial.core.checks.gathering import pace_of
@@ -44,7 +44,7 @@ __all__ = [
 
 LEARNED = 20
 """Windows of stable's past from which on a forecast is made."""
-KINDS: tuple[Kind, ...] = (drill, share, mean, query, agreement, drift)
+KINDS: tuple[Kind, ...] = (drill, share, mean, query, agreement, drift, expected)
 
 
 def kind_of(check: Check) -> Kind:
@@ -53,13 +53,14 @@ def kind_of(check: Check) -> Kind:
         if kind.handles(check):
             return kind
     raise LookupError(
-        f"check {check.name} is of no known kind: it needs a preset, a share, a mean, a query, an agreement or a drift"
+        f"check {check.name} is of no known kind: it needs a preset, a share, a mean, a query, an agreement, a drift or an "
+        "expected metric"
     )
 
 
 def needs_control(check: Check) -> bool:
     """Whether a check says nothing while stable gets no live requests beside the candidate."""
-    if check.agreement is not None or check.drift is not None:
+    if check.agreement is not None or check.drift is not None or check.expected is not None:
         return True
     return check.query is None and terms_of(check).ceiling is None
 
@@ -153,6 +154,10 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
         outcome = Outcome.INCONCLUSIVE if trial else stored.drift.outcome
         empty = {"candidate": [], "stable": [], "next": 0, "outcome": outcome}
         update["drift"] = stored.drift.model_copy(update=empty)
+    if stored.expected is not None:
+        outcome = Outcome.INCONCLUSIVE if trial else stored.expected.outcome
+        empty = {"candidate": [], "stable": [], "next": 0, "outcome": outcome}
+        update["expected"] = stored.expected.model_copy(update=empty)
     if trial:
         update["trial"] = None
     return stored.model_copy(update=update)
