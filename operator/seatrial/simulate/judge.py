@@ -184,8 +184,15 @@ class Judge:
     def known(self) -> tuple[Array, Array, Array]:
         """Stable's share, the margin and the mean clump, before the next look."""
         base = (self.fresh_events + clumps.STEADY * self.long_run()) / (self.fresh_total + clumps.STEADY)
-        inflation = (clumps.WORTH * self.terms.inflation + self.squares) / (clumps.WORTH + self.weight)
-        return base, margins(self.terms, base), (np.maximum(1.0, inflation) + 1.0) / 2.0
+        return base, margins(self.terms, base), self._clump(self.terms.inflation)
+
+    def prudent(self) -> Array:
+        """The mean clump as a Pass takes it to be."""
+        return self._clump(self.terms.prudent)
+
+    def _clump(self, prior: float) -> Array:
+        inflation = (clumps.WORTH * prior + self.squares) / (clumps.WORTH + self.weight)
+        return (np.maximum(1.0, inflation) + 1.0) / 2.0
 
     def long_run(self) -> Array:
         """Stable's share in all that was seen of it."""
@@ -224,7 +231,7 @@ class Judge:
                 # Without any past, the first look only teaches what stable is like.
                 learned = beside & (self.windows > 0)
                 bad = np.zeros_like(trouble) if mirrored else trouble
-                self._good(index, own, (base, *known[1:]), weight, learned, bad)
+                self._good(index, own, (base, known[1], self.prudent()), weight, learned, bad)
         self.age, self.first = after, np.zeros(self.runs, bool)
         self.past(b, m, beside)
 
