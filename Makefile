@@ -11,6 +11,10 @@ INSTALL := @$(PYTHON) requirements/install.py
 SAY := @printf '\033[1m==> %s\033[0m\n'
 # What to hand to pytest besides: make test ARGS='-k canary -x'
 ARGS ?=
+# Beside one another, as many as there are processors.
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
+# What ARGS select may all be in one half of `make test`: pytest ends with 5 where it selected nothing.
+NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
 # The cluster that cluster-up and cluster-down are about.
 NAME ?= local
 
@@ -25,13 +29,15 @@ demo: ## The main job on a real cluster: five versions of a model, three sent ba
 .PHONY: check
 check: lint ## What needs no cluster, in seconds: lint, types, layers, unit and chart tests
 	$(SAY) 'tests without a cluster'
-	@SEATRIAL_TESTS=quick $(BIN)/pytest -q -m 'not contract and not cluster' $(ARGS)
+	@SEATRIAL_TESTS=quick $(PYTEST) -q -m 'not contract and not cluster' $(ARGS)
 
 .PHONY: test
 test: lint ## Everything: check, a real API server, a real cluster (minutes; the first run builds the cluster's parts)
 	$(INSTALL) dev demo
-	$(SAY) 'all tests: without a cluster, then a real API server, then a local cluster'
-	@$(BIN)/pytest $(ARGS)
+	$(SAY) 'tests without a cluster: units, the chart, a real API server, a real Prometheus'
+	@$(PYTEST) -m 'not cluster' $(ARGS) $(NONE_IS_FINE)
+	$(SAY) 'tests on a local cluster, which count lost requests: nothing else runs beside them'
+	@$(BIN)/pytest -m cluster $(ARGS) $(NONE_IS_FINE)
 
 # How long the soak sails, and what its voyages are drawn from.
 DURATION ?= 1h

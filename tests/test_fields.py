@@ -14,10 +14,13 @@ from seatrial.api.lint import lint
 from seatrial.api.status import Phase
 from seatrial.build.names import child_name, is_comparer
 from seatrial.build.rule import is_taken
+from seatrial.core import snapshot
 from seatrial.core.plan import ask
-from seatrial.core.questions import Questions
+from seatrial.core.questions import CounterQuestion, Questions
+from seatrial.core.snapshot import Snapshot
 from seatrial.core.state import Manifest, Ref
 from tests.core.test_house import policy
+from tests.core.test_live import USUAL as SNAPSHOT
 from tests.sim.world import NAME, Behaviour, World, base_spec, settled
 
 Spec = dict[str, Any]
@@ -205,6 +208,35 @@ def reference(world: World) -> object:
     return world.status.quality and world.status.quality.note
 
 
+def watched(spec: Spec) -> object:
+    """What is said of live predictions beside their snapshot, when, and when the next look is."""
+    world = World(spec=copy.deepcopy(spec), rate=20.0)
+    world.behaviours["fraud:v1"] = Behaviour(scores=1.0)
+    world.config_maps |= {one["metadata"]["name"]: one for one in (SNAPSHOT, DECISIONS)}
+    assert world.run(90, until=settled), world.status.message
+    world.run(140)
+    at = world.wake_at
+    assert at is not None
+    return [(one.name, one.snapshot, one.state, one.message) for one in world.status.live], at.replace(microsecond=0)
+
+
+def asked_of_live(spec: Spec) -> object:
+    """What Prometheus is asked of live predictions."""
+    world = World(spec=copy.deepcopy(spec))
+    asked: set[str] = set()
+
+    def listen(w: World, _: object) -> None:
+        asked.update(
+            q.selector for q in ask(w.observe(), w.now, w.installation).metrics if isinstance(q, CounterQuestion)
+        )
+
+    world.watchers.append(listen)
+    world.run(90)
+    return sorted(
+        selector for selector in asked if "model_revision" in selector or "_score" in selector or "decis" in selector
+    )
+
+
 def writes_after_an_edit(spec: Spec) -> object:
     world = World(spec=copy.deepcopy(spec))
     world.run(60)
@@ -236,6 +268,9 @@ def with_check(**check: Any) -> Spec:
     return spec
 
 
+DECISIONS = snapshot.build(
+    "fraud", None, Snapshot(metric="decisions_total", by="decision", classes=("block", "pass"), counts=(2_000, 8_000))
+)
 SHARE = {"share": {"of": 'decisions_total{decision="block"}', "per": "decisions_total"}, "margin": {"points": "2"}}
 MEAN = {
     "mean": {"of": "shop_revenue_total", "per": "shop_orders_total", "revisionLabel": "model_revision"},
@@ -403,6 +438,17 @@ for name, other in (("of", "other_total"), ("per", "other_total"), ("revisionLab
 effect("spec.analysis.checks[].minSamples", at(f"{CHECK}.minSamples", 100_000), trial(seconds=200)(verdicts))
 effect("spec.analysis.checks[].minDuration", at(f"{CHECK}.minDuration", "30m"), trial(seconds=200)(verdicts))
 effect("spec.analysis.checks[].worseWhen", at(f"{CHECK}.worseWhen", "Lower"), trial(Behaviour(blocks=0.1))(phase))
+LIVE = "analysis.live.0"
+effect("spec.analysis.live[].name", at(f"{LIVE}.name", "other"), watched)
+effect("spec.analysis.live[].snapshot.name", at(f"{LIVE}.snapshot.name", "other"), watched)
+effect("spec.analysis.live[].window", at(f"{LIVE}.window", "6h"), watched)
+effect("spec.analysis.live[].every", at(f"{LIVE}.every", "1h"), watched)
+effect("spec.analysis.live[].drift.histogram", at(f"{LIVE}.drift.histogram", "other_score"), asked_of_live)
+effect("spec.analysis.live[].drift.classes", at(f"{LIVE}.drift.classes", "other_decisions"), asked_of_live)
+effect("spec.analysis.live[].drift.by", at(f"{LIVE}.drift.by", "pod"), watched)
+effect("spec.analysis.live[].drift.statistic", at(f"{LIVE}.drift.statistic", "JS"), watched)
+effect("spec.analysis.live[].drift.max", at(f"{LIVE}.drift.max", "9"), watched)
+effect("spec.analysis.live[].drift.revisionLabel", at(f"{LIVE}.drift.revisionLabel", "model_revision"), asked_of_live)
 DRIFT = f"{CHECK}.drift"
 for name, other in (("histogram", "other_score"), ("classes", "other_total"), ("revisionLabel", "revision")):
     effect(f"spec.analysis.checks[].drift.{name}", at(f"{DRIFT}.{name}", other), trial(seconds=60)(selectors))
@@ -423,7 +469,28 @@ effect(
 
 CRITICAL = {"preset": "Errors"}
 _SCORES, _CLASSES = {"histogram": "model_score"}, {"classes": "decisions_total", "by": "decision"}
+_WATCHED = {"name": "scores", "drift": _SCORES, "snapshot": {"name": SNAPSHOT["metadata"]["name"]}}
+
+
+def with_live(**live: Any) -> Spec:
+    spec = base_spec()
+    spec["analysis"]["live"] = [{**_WATCHED, "window": "10m", "every": "1m", **live}]
+    return spec
+
+
 STARTS: dict[str, Spec] = {
+    "spec.analysis.live[].drift.classes": with_live(drift=_CLASSES),
+    "spec.analysis.live[].drift.by": with_live(drift=_CLASSES, snapshot={"name": DECISIONS["metadata"]["name"]}),
+    **{
+        f"spec.analysis.live[].{name}": with_live()
+        for name in (
+            "name",
+            "snapshot.name",
+            "window",
+            "every",
+            *(f"drift.{one}" for one in ("histogram", "statistic", "max", "revisionLabel")),
+        )
+    },
     "spec.runtime": base_spec(port=8080),
     "spec.template.spec.containers[].ports[].name": base_spec(port=8080),
     "spec.traffic.gatewayAPI.parentRefs[].name": base_spec(

@@ -67,6 +67,10 @@ def test_the_licence_is_apache_2() -> None:
     assert pyproject()["project"]["license"] == "Apache-2.0"
 
 
+def test_the_models_client_comes_with_the_same_licence() -> None:
+    assert (ROOT / "clients" / "python" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
 @pytest.mark.parametrize("name", sorted(generate.files()))
 def test_a_generated_file_is_what_make_generate_writes(name: str) -> None:
     assert (ROOT / name).read_text(encoding="utf-8") == generate.files()[name], "run `make generate`"

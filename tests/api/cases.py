@@ -32,6 +32,11 @@ def with_check(**check: Any) -> Document:
     return resource(analysis={"checks": [{"name": "c", **check}]})
 
 
+def with_live(**live: Any) -> Document:
+    watched = {"name": "scores", "drift": {"histogram": "model_score"}, "snapshot": {"name": "iris-scores-0123456789"}}
+    return resource(analysis={"checks": [], "none": "a test", "live": [{**watched, **live}]})
+
+
 def with_steps(*steps: Document) -> Document:
     return resource(strategy={"stages": [{"canary": {"steps": list(steps)}}]})
 
@@ -81,6 +86,7 @@ MEAN = {"of": "revenue_total", "per": "orders_total"}
 REVENUE: Document = {"mean": MEAN, "worseWhen": "Lower", "margin": {"relative": "5%"}}
 ELSEWHERE: Document = {**REVENUE, "mean": {**MEAN, "revisionLabel": "revision"}}
 CHECK = "spec.analysis.checks[0]"
+LIVE = "spec.analysis.live[0]"
 STEPS = "spec.strategy.stages[0].canary.steps"
 
 Times = dict[str, str]
@@ -573,6 +579,38 @@ BREAKING = [
         "drift.max is 0: PSI cannot be held to that; set it above 0, for JS below 0.83 and for KS below 1",
     ),
     Case(
+        "live-drift-of-one-thing",
+        with_live(drift={"classes": "decisions_total"}),
+        f"{LIVE}.drift",
+        "drift is that of a histogram, or of classes by a label: set histogram alone, or classes and by",
+    ),
+    Case(
+        "live-drift-in-order",
+        with_live(drift={"classes": "decisions_total", "by": "decision", "statistic": "KS"}),
+        f"{LIVE}.drift.statistic",
+        "classes have no order, which KS needs: use PSI or JS",
+    ),
+    Case(
+        "live-drift-max-of-statistic",
+        with_live(drift={"histogram": "model_score", "statistic": "KS", "max": "1"}),
+        f"{LIVE}.drift.max",
+        "drift.max is 1: KS cannot be held to that; set it above 0, for JS below 0.83 and for KS below 1",
+    ),
+    *(
+        Case(
+            "live-window",
+            with_live(window=window),
+            f"{LIVE}.window",
+            f"the window of scores is {window}: samples of a longer one than 6h are too many for one question, and one under "
+            "10m sees too little; set 10m to 6h",
+        )
+        for window in ("9m", "7h")
+    ),
+    *(
+        Case("live-every", with_live(every=every), f"{LIVE}.every", f"scores is looked at every {every}: set 1m to 24h")
+        for every in ("59s", "25h")
+    ),
+    Case(
         "worse-when-of-share",
         with_check(share=SHARE, max="5%", worseWhen="Either"),
         f"{CHECK}.worseWhen",
@@ -879,6 +917,10 @@ VALID = {
     "drift of scores": with_check(drift={"histogram": 'model_score{model="a"}', "statistic": "KS", "max": "0.9"}),
     "drift of classes": with_check(
         drift={"classes": "decisions_total", "by": "decision", "statistic": "JS", "revisionLabel": "rev"}
+    ),
+    "live predictions beside a snapshot": with_live(window="10m", every="24h"),
+    "live classes beside a snapshot": with_live(
+        drift={"classes": "decisions_total", "by": "decision", "statistic": "JS"}, window="6h", every="1m"
     ),
     "answers compared": comparing(
         {"agreement": {"mode": "TopK", "topK": 3, "output": "a"}, "margin": {"points": "2"}, "onFail": "Pause"},

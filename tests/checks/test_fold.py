@@ -334,6 +334,29 @@ def test_the_edge_is_the_one_nearest_stables_p95_and_frozen() -> None:
     assert folded.step == arms((40, 100), (20, 1000))
 
 
+def test_how_slow_stable_was_in_the_hour_before_is_frozen() -> None:
+    """2 % of a thousand answers in ten minutes; what comes later is no past."""
+    quick = {"50": 0, "100": 0, "250": 0, "500": 0, "+Inf": 0}
+    rows = [(-600.0 + 10 * index, {le: n * index // 60 for le, n in STABLE_AFTER.items()}) for index in range(61)]
+    folded = latency(stable=buckets(0, *rows, (10.0, {le: STABLE_AFTER[le] + n for le, n in quick.items()})))
+    assert folded.past is not None
+    assert folded.past.total == pytest.approx(1000, abs=50)
+    assert folded.past.events == pytest.approx(20, abs=3)
+    later = checks.fold(
+        LATENCY,
+        folded.model_copy(update={"through": at(1)}),
+        situation(at(15)),
+        PRESETS,
+        {
+            "latency/candidate": buckets(1, (0, BEFORE), (10, CANDIDATE_AFTER)),
+            "latency/stable": buckets(0, (0, BEFORE), (10, STABLE_AFTER)),
+        },
+    )
+    assert later.past == folded.past
+    errors = checks.fold(ERRORS, begun(), situation(at(15), start=at(1)), PRESETS, {})
+    assert errors.past is None
+
+
 @pytest.mark.parametrize(("milliseconds", "edge"), [(100, "100"), (60, "100"), (250, "250"), (251, "500")])
 def test_slower_than_between_edges_uses_the_next(milliseconds: int, edge: str) -> None:
     limit = timedelta(milliseconds=milliseconds)

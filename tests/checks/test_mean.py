@@ -283,6 +283,22 @@ def test_a_block_belongs_to_one_weight() -> None:
     assert blocks.spread_of(mean_of(again)).last_noise == 0.0, "the next block has no neighbour"
 
 
+def test_times_of_a_lower_weight_do_not_pass_a_higher_one() -> None:
+    """An hour at 5 % lets revenue pass with the first block of the last step, and seconds per token wait for more."""
+    times = TOKENS.model_copy(update={"margin": REVENUE.margin, "min_samples": 1000, "worse_when": WorseWhen.LOWER})
+    assert not blocks.allowed(times).carried
+    for check, outcome in ((REVENUE, Outcome.PASS), (times, Outcome.INCONCLUSIVE)):
+        hour = watched(1.0, 360, check=check, weight=5.0, last=False)
+        before = hour.evidence[0]
+        have = checks.restart(hour, trial=False)
+        said = checks.judge(check, have, situation(T0 + 1441 * INTERVAL, weight=50.0, last=True))
+        assert said.outcome is outcome, said.message
+        there = watched(1.0, 2, check=check, stored=have, since=360)
+        assert there.outcome is outcome, there.message
+        assert (len(there.evidence[0].trial) > 0) and there.evidence[0].worse != []
+        assert (there.evidence[0].trial[0] > before.trial[0] / 2) is (outcome is Outcome.PASS)
+
+
 def test_a_void_trial_keeps_what_was_learned_of_stable_only() -> None:
     have = watched(1.0, 10)
     again = checks.restart(have, trial=True)

@@ -39,6 +39,30 @@ def test_what_slides_over_releases_is_told() -> None:
     assert sentence in drawn(view.why(stable, NOW))
 
 
+def watched(**live: object) -> str:
+    stable = WORLDS["stable"]()
+    stable["status"]["live"] = [{"name": "scores", "state": "Within", "message": "scores: PSI 0.01", **live}]
+    return drawn(view.live(stable, NOW)) + "WHY" + drawn(view.why(stable, NOW))
+
+
+def test_live_predictions_that_drift_are_told_and_those_that_do_not_only_to_who_asks() -> None:
+    live, _, why = watched(at="2026-11-22T12:00:00Z").partition("WHY")
+    assert "PSI 0.01" not in live
+    assert "✔ scores: PSI 0.01" in why
+    live, _, why = watched(
+        state="Drifted", alert={"message": "scores: PSI 0.9", "since": "2026-11-22T12:00:00Z"}
+    ).partition("WHY")
+    assert "≠ scores: PSI 0.9" in live
+    assert "Live predictions beside their training" in why
+    assert "≠ scores: PSI 0.9" in why
+
+
+def test_an_alert_and_what_is_in_the_way_are_both_told() -> None:
+    live = watched(state="NoSnapshot", message="scores: gone", alert={"message": "scores: PSI 0.9"}).partition("WHY")[0]
+    assert "≠ scores: PSI 0.9" in live
+    assert "? scores: gone" in live
+
+
 def drawn(picture: RenderableType, width: int = 100, **options: Any) -> str:
     out = io.StringIO()
     Console(file=out, width=width, highlight=False, **options).print(picture)

@@ -8,12 +8,14 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from http.client import HTTPConnection
 from typing import Any
 
 from dev.traffic import Crowd, Report, Request, TrafficClient
 from seatrial.core.commands import Action, Command, append
 from tests.cluster.api import Api, ApiError, Object
 
+ROW = '{"inputs": [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}'
 LIGHT = "localhost/light-model:1"
 PATIENCE = 3
 """How many times the usual time a test waits before it gives up: waiting is not what is tested."""
@@ -251,11 +253,24 @@ class Model:
     def service_traffic(self, rate: float = 60, fresh_every: int = 1) -> TrafficClient:
         """Constant requests to the Service's own address, each over a new connection, as far as is asked."""
         address = self.api.get("Service", self.namespace, self.name)["spec"]["clusterIP"], 80
-        rows = [Request('{"inputs": [{"name": "input-0", "shape": [1, 1], "datatype": "FP64", "data": [0.5]}]}', [1])]
-        path = f"/v2/models/{self.model}/infer"
-        client = TrafficClient(address, self.name, path, rows, rate, fresh_every=fresh_every)
+        client = TrafficClient(address, self.name, self._path(), [Request(ROW, [1])], rate, fresh_every=fresh_every)
         self.clients.append(client)
         return client
+
+    def connection(self) -> HTTPConnection:
+        """A connection to the Service's own address that nobody but the test uses."""
+        return HTTPConnection(self.api.get("Service", self.namespace, self.name)["spec"]["clusterIP"], 80, timeout=10)
+
+    def answers_on(self, connection: HTTPConnection) -> str | None:
+        """The revision that answers on a connection, which stays open."""
+        connection.request("POST", self._path(), ROW, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        assert not answer.will_close
+        return answer.getheader("x-model-revision")
+
+    def _path(self) -> str:
+        return f"/v2/models/{self.model}/infer"
 
     def traffic(self, requests: Sequence[Request] = (), rate: float = 60, *, under: str = "") -> TrafficClient:
         """Constant requests through the gateway, on a path below `under`; the answers of the light model are 1."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import zip_longest
 from statistics import NormalDist
 from typing import Any
@@ -53,7 +54,7 @@ from seatrial.core.compared import ANSWERS, CANDIDATE, ITSELF, QUEUE, Result
 from seatrial.core.house import Known, Policy, meet
 from seatrial.core.outcome import ApplyFailure, ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
-from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions
+from seatrial.core.questions import Answers, DryRunAnswer, PreflightAnswer, Questions, SnapshotAnswer
 from seatrial.core.routers import ROUTERS, Sight
 from seatrial.core.routers.team_route import parse_team_route
 from seatrial.core.state import Event, GatewayClass, House, Installation, Manifest, Observed, Plan, Ref
@@ -119,6 +120,8 @@ class Behaviour:
     """Share of requests answered 500."""
     slow: float = 0.0
     """Share of requests that take 400 ms instead of 20."""
+    queues: bool = False
+    """It does while a pod answers a quarter of all requests; the share goes with the square of what a pod has to do."""
     differs: float = 0.0
     """Share of answers that are not stable's."""
     blocks: float = 0.2
@@ -285,6 +288,19 @@ def writer(manager: str, at: datetime) -> list[Manifest]:
     return [{"manager": manager, "time": at.isoformat(), "fieldsV1": {"f:spec": {"f:rules": {}}}}]
 
 
+def below(edge: float, higher: float) -> float:
+    """The share of scores up to an edge, where they are so much higher than usual, in log-odds."""
+    return 1.0 if math.isinf(edge) else NormalDist(higher - 2.0, 1.5).cdf(math.log(edge / (1.0 - edge)))
+
+
+@lru_cache
+def scored(higher: float) -> tuple[tuple[float, float], ...]:
+    """Each edge with the share of scores between it and the one before."""
+    edges = (*SCORES, math.inf)
+    shares = [below(edge, higher) for edge in edges]
+    return tuple((edge, upper - lower) for edge, upper, lower in zip(edges, shares, (0.0, *shares), strict=False))
+
+
 def rule_of(spec: Manifest) -> Manifest:
     """The rule of a route that live traffic comes through: the one of the model's name, else the first."""
     found: Manifest = next((rule for rule in spec["rules"] if rule.get("name") == NAME), spec["rules"][0])
@@ -361,6 +377,8 @@ class World:
         self.served: Counter[str] = Counter()
         self.copied: Counter[str] = Counter()
         self.shop = Shop(random.Random(seed))
+        self.config_maps: dict[str, Manifest] = {}
+        """By name."""
         self.installation = Installation(
             gateway=("gateways", "gateway"),
             prometheus="http://prometheus:9090",
@@ -382,6 +400,8 @@ class World:
         """Asked at each moment of a pass; may do anything to the world, or raise `PassEnds` or `WriteFails`."""
         self.ledger = Ledger()
         """What the operator's process remembers."""
+        self.live_looked = START
+        """The same: when it last held live predictions against their snapshots."""
         self.skew = timedelta(0)
         """How far the operator's clock is ahead of everybody else's."""
         self.plan_twice = 1
@@ -398,11 +418,15 @@ class World:
         """The resource is applied again once it is gone."""
         self._serial = 0
         self._carry = 0.0
+        self.due = 0
+        """Requests of every revision that come to one proxy just now."""
         self._seen: object = None
         self._templates: dict[str, str] = {}
         self._fingerprints: dict[str, str] = {}
         self._answering: dict[str, list[SimPod]] = {}
         self._tallies: dict[str, list[int]] = {}
+        self._scored: dict[str, tuple[float, int, dict[float, int]]] = {}
+        """By revision: how much higher its scores are, since how many of them, and what was counted until then."""
         self._parsed: tuple[Manifest, Status] | None = None
         if team:
             self.store(self.route, team_route())
@@ -705,7 +729,7 @@ class World:
             self.endpoints.serve(count)
             return
         for index, proxy in enumerate(self.proxies):
-            share = count // 3 + (1 if index < count % 3 else 0)
+            share = self.due = count // 3 + (1 if index < count % 3 else 0)
             self.sent += share
             if proxy is None:
                 self.lost["no route"] += share
@@ -797,7 +821,10 @@ class World:
         name = pods[0].revision
         self.served[name] += count
         bad = behaviour.errors if self.served[name] > behaviour.errors_from else 0.0
-        errors, slow = self.binomial(count, bad), self.binomial(count, behaviour.slow)
+        late = behaviour.slow
+        if behaviour.queues:
+            late = min(1.0, late * (4.0 * count / max(1, self.due) / len(pods)) ** 2)
+        errors, slow = self.binomial(count, bad), self.binomial(count, late)
         self.user_errors += errors
         self._count(cluster, count, errors=errors, slow=slow)
 
@@ -825,7 +852,8 @@ class World:
             own = {"__name__": "score", "namespace": NAMESPACE, "pod": pod.name}
             self.counters[tuple(sorted(own.items()))] = 1
         self._decisions()
-        if any("drift" in check for check in self.resource["spec"].get("analysis", {}).get("checks", ())):
+        analysis = self.resource["spec"].get("analysis", {})
+        if "live" in analysis or any("drift" in check for check in analysis.get("checks", ())):
             self._scores()
         self._show_shop()
         for cluster, (count, errors, slow) in self._tallies.items():
@@ -833,11 +861,12 @@ class World:
         self._tallies.clear()
 
     def _decisions(self) -> None:
-        """What the models themselves count of their answers; the first pod of a revision counts for all."""
+        """What the models themselves count of their answers, of those to copies too; the first pod of a revision counts for all."""
         first = {pod.revision: pod for pod in reversed(self.pods)}
         for name, pod in first.items():
-            blocked = int(self.served[name] * self.behaviour(pod.image).blocks)
-            for decision, value in (("block", blocked), ("pass", self.served[name] - blocked)):
+            made = self.served[name] + self.copied[name]
+            blocked = int(made * self.behaviour(pod.image).blocks)
+            for decision, value in (("block", blocked), ("pass", made - blocked)):
                 own = {"namespace": NAMESPACE, "pod": pod.name, "decision": decision}
                 self.counters[tuple(sorted({**own, "__name__": "decisions_total"}.items()))] = value
             up = {"__name__": "up", "namespace": NAMESPACE, "pod": pod.name}
@@ -848,11 +877,20 @@ class World:
         first = {pod.revision: pod for pod in reversed(self.pods)}
         for name, pod in first.items():
             made, own = self.served[name] + self.copied[name], {"namespace": NAMESPACE, "pod": pod.name}
-            usual = NormalDist(self.behaviour(pod.image).scores - 2.0, 1.5)
-            for edge in (*SCORES, math.inf):
-                share = 1.0 if math.isinf(edge) else usual.cdf(math.log(edge / (1.0 - edge)))
+            now = self.behaviour(pod.image).scores
+            higher, since, counted = self._scored.setdefault(name, (now, 0, {}))
+            if now != higher:  # the world moves on: what was counted stays
+                counted = {
+                    edge: n + int((made - since) * part)
+                    for (edge, part), n in zip(scored(higher), counted.values(), strict=True)
+                }
+                since = made
+            total = 0  # bin by bin, or one of them could seem to fall
+            for edge, part in scored(now):
                 labels = {**own, "__name__": "model_score_bucket", "le": "+Inf" if math.isinf(edge) else f"{edge:g}"}
-                self.counters[tuple(sorted(labels.items()))] = int(made * share)
+                total += counted.setdefault(edge, 0) + int((made - since) * part)
+                self.counters[tuple(sorted(labels.items()))] = total
+            self._scored[name] = (now, since, counted)
 
     def _show_shop(self) -> None:
         """What another service counts of the answers, by the revision in their header; where somebody asks for it."""
@@ -980,6 +1018,7 @@ class World:
             freeze=self.freeze,
             house=house,
             gateway_classes=self.gateway_classes,
+            live_looked=self.live_looked,
         )
 
     def answers(self, questions: Questions) -> Answers:
@@ -996,7 +1035,14 @@ class World:
                 passed=not difference,
                 message=difference or f"40 recorded requests answered as expected by {pods} pods",
             )
-        return Answers(metrics=metrics, dry_run=dry_run, preflight=preflight, scrape_interval=scrape)
+        snapshots = {name: self._config_map(name) for name in questions.snapshots}
+        return Answers(
+            metrics=metrics, dry_run=dry_run, preflight=preflight, scrape_interval=scrape, snapshots=snapshots
+        )
+
+    def _config_map(self, name: str) -> SnapshotAnswer:
+        found = self.config_maps.get(name)
+        return SnapshotAnswer(missing=True) if found is None else SnapshotAnswer(found["data"])
 
     @property
     def clock(self) -> datetime:
@@ -1005,7 +1051,7 @@ class World:
 
     def kill_operator(self) -> None:
         """The operator's process ends, and another one starts at once: only status is left."""
-        self.ledger = Ledger()
+        self.ledger, self.live_looked = Ledger(), self.clock
         self.wake_at = self.now
         self._seen = None
 
@@ -1080,6 +1126,8 @@ class World:
                 self.tell(f"{event.reason}: {event.message}")
         held = self._hold(wanted=decided.hold)
         self.ledger.stored((NAMESPACE, NAME))
+        if decided.distances is not None:
+            self.live_looked = now
         self.wake_at = None if decided.wake_in is None else self.now + decided.wake_in
         if outcome.failures:
             self.wake_at = min(self.now + timedelta(seconds=1), self.wake_at or self.now + timedelta(seconds=1))

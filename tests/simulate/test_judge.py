@@ -27,6 +27,7 @@ def _own(**changes: Any) -> Check:
 CHECKS = {
     "errors": ERRORS,
     "no ceiling": Check(name="slow", preset=CheckPreset.LATENCY),
+    "times of answers": Check(name="latency", preset=CheckPreset.LATENCY),
     "lower": _own(worseWhen="Lower"),
     "either": _own(worseWhen="Either"),
     "either, with a ceiling": _own(worseWhen="Either", max="30%"),

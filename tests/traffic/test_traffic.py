@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -125,32 +126,47 @@ def test_the_light_model_streams_and_is_slow_when_asked_and_finishes_what_it_beg
     """A stream may take longer than it may be silent. At SIGTERM nothing is cut, which is what lets a pod leave
     without a loss; new connections are refused."""
     requests, metrics = free_port(), free_port()
-    environment = {**os.environ, "PORTS": f"{requests},{metrics}"}
-    model = subprocess.Popen(
+    takes, stall = 3, 2
+    body = json.dumps({"parameters": {"seconds": takes, "events": EVENTS}, "inputs": []})
+    with _light_model(requests, metrics) as model:
+        clients = [
+            TrafficClient(
+                ("127.0.0.1", requests),
+                "m",
+                f"/v2/models/m/{path}",
+                [Request(body, [1], events)],
+                20,
+                deadline=10 * takes,
+                stall=silent,
+            ).start()
+            for path, events, silent in (("infer", None, None), ("infer_stream", EVENTS, stall))
+        ]
+        time.sleep(2)
+        model.terminate()
+        for report in [client.stop() for client in clients]:
+            adds_up(report)
+            begun = [loss for loss in report.losses if loss.kind != "refused" and "after 0 bytes" not in loss.detail]
+            assert begun == [], report.text()
+            assert report.answered > 20
+            assert report.latency["p50"] >= takes > stall
+        assert model.wait(5) == 0
+
+
+@contextmanager
+def _light_model(requests: int, metrics: int) -> Iterator[subprocess.Popen[str]]:
+    """A light model that listens; whatever comes of the test, it leaves."""
+    with subprocess.Popen(
         [sys.executable, ROOT / "dev" / "models" / "light" / "server.py"],
-        env=environment,
+        env={**os.environ, "PORTS": f"{requests},{metrics}"},
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert model.stderr is not None
-    assert "listens" in model.stderr.readline()
-    body = json.dumps({"parameters": {"seconds": 1, "events": EVENTS}, "inputs": []})
-    clients = [
-        TrafficClient(
-            ("127.0.0.1", requests), "m", f"/v2/models/m/{path}", [Request(body, [1], events)], 20, stall=stall
-        ).start()
-        for path, events, stall in (("infer", None, None), ("infer_stream", EVENTS, 0.8))
-    ]
-    time.sleep(2)
-    model.terminate()
-    for report in [client.stop() for client in clients]:
-        adds_up(report)
-        begun = [loss for loss in report.losses if loss.kind != "refused" and "after 0 bytes" not in loss.detail]
-        assert begun == [], report.text()
-        assert report.answered > 20
-        assert 1 <= report.latency["p50"] < 1.5
-    assert model.wait(5) == 0
-    model.stderr.close()
+    ) as model:
+        try:
+            assert model.stderr is not None
+            assert "listens" in model.stderr.readline()
+            yield model
+        finally:
+            model.kill()
 
 
 def test_nobody_listens() -> None:

@@ -28,6 +28,24 @@ def _canary(*weights: int, **more: str) -> Spec:
     return {"canary": {"steps": [{"weight": weight, "minDuration": "20s"} for weight in weights], **more}}
 
 
+def _by_what_it_says(make: Callable[[], Spec]) -> Callable[[], Spec]:
+    """The same, judged also by the scores, by the decisions, and by what a shop takes for them."""
+    shop = {"of": "shop_revenue_total", "per": "shop_orders_total", "revisionLabel": "model_revision"}
+
+    def made() -> Spec:
+        spec = make()
+        spec["analysis"]["checks"] = [
+            {"name": "errors", "preset": "Errors"},
+            {"name": "latency", "preset": "Latency", "slowerThan": "250ms"},
+            {"name": "scores", "drift": {"histogram": "model_score"}},
+            {"name": "decided", "drift": {"classes": "decisions_total", "by": "decision", "statistic": "JS"}},
+            {"name": "revenue", "mean": shop, "margin": {"relative": "50%"}, "minSamples": 100, "minDuration": "20s"},
+        ]
+        return spec
+
+    return made
+
+
 _SHADOW: Spec = {"shadow": {"percent": 50, "minDuration": "20s"}}
 _BLUE_GREEN: Spec = {"blueGreen": {"minDuration": "20s"}}
 
@@ -58,6 +76,7 @@ STRATEGIES: dict[str, Callable[[], Spec]] = {
     "canary": _stages(_canary(5, 25, 50)),
     "shadow, then canary": _stages(_SHADOW, _canary(10, 50)),
     "shadow, then blue-green": _stages(_SHADOW, _BLUE_GREEN),
+    "shadow, then canary, by what it says": _by_what_it_says(_stages(_SHADOW, _canary(10, 50))),
     "shared canary": _stages(_canary(5, 50, capacity="Shared")),
     "shared canary, then probation": _stages(_canary(10, 75, capacity="Shared"), probation="1m"),
     "canary, then probation": _stages(_canary(25, 50), probation="1m", stickiness={"cookie": {}}),

@@ -13,6 +13,7 @@ with the ids 0, 1, 2 …, each with the whole answer as its data.
 | `PORTS` | where it listens, for requests and for metrics | 8080,8082 |
 | `MODEL_NAME` | the model's name | `m` |
 | `ANSWER` | the one number it predicts | 1 |
+| `NO_RATE` | share of predictions that are 0 instead, evenly spread | 0 |
 | `ERROR_RATE` | share of inference requests answered with a 500, evenly spread | 0 |
 | `ERROR_AFTER` | seconds of listening before which it makes no errors | 0 |
 | `LATENCY` | seconds each inference takes | 0 |
@@ -38,6 +39,7 @@ from collections import Counter, defaultdict
 PORTS = [int(port) for port in os.environ.get("PORTS", "8080,8082").split(",")]
 NAME = os.environ.get("MODEL_NAME", "m")
 ANSWER = json.loads(os.environ.get("ANSWER", "1"))
+NO_RATE = float(os.environ.get("NO_RATE", "0"))
 ERROR_RATE = float(os.environ.get("ERROR_RATE", "0"))
 ERROR_AFTER = float(os.environ.get("ERROR_AFTER", "0"))
 LATENCY = float(os.environ.get("LATENCY", "0"))
@@ -110,12 +112,16 @@ def infer() -> tuple[int, str]:
     if CRASH_AFTER_REQUESTS and inferences >= CRASH_AFTER_REQUESTS:
         sys.stderr.write("crashing after as many requests as asked\n")
         os._exit(1)
-    # The whole part of n x rate grows by one exactly as often as wanted.
-    due = int(inferences * ERROR_RATE) > int((inferences - 1) * ERROR_RATE)
-    if due and time.monotonic() - started >= ERROR_AFTER:
+    if due(ERROR_RATE) and time.monotonic() - started >= ERROR_AFTER:
         return 500, json.dumps({"error": "failing as asked"})
-    output = {"name": "predict", "shape": [1, 1], "datatype": "INT64", "data": [ANSWER]}
+    data = [0 if due(NO_RATE) else ANSWER]
+    output = {"name": "predict", "shape": [1, 1], "datatype": "INT64", "data": data}
     return 200, json.dumps({"model_name": NAME, "outputs": [output]})
+
+
+def due(rate: float) -> bool:
+    """Whether this inference is one of so many: the whole part of n x rate grows by one exactly as often as wanted."""
+    return int(inferences * rate) > int((inferences - 1) * rate)
 
 
 class Connection(asyncio.Protocol):

@@ -14,7 +14,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -1254,5 +1254,31 @@ RULES: tuple[Rule, ...] = (
             "above 0 and up to 100, and relative above 0%"
         ),
     ),
+    Rule(
+        name="live-window",
+        at="spec.analysis.live[]",
+        blame=".window",
+        cel="duration(self.window) >= duration('10m') && duration(self.window) <= duration('6h')",
+        holds=lambda self: _between(self["window"], "10m", "6h"),
+        message=(
+            "the window of {live} is {window}: samples of a longer one than 6h are too many for one question, and one under 10m "
+            "sees too little; set 10m to 6h"
+        ),
+        values={"live": _quoted("name"), "window": _quoted("window")},
+    ),
+    Rule(
+        name="live-every",
+        at="spec.analysis.live[]",
+        blame=".every",
+        cel="duration(self.every) >= duration('1m') && duration(self.every) <= duration('24h')",
+        holds=lambda self: _between(self["every"], "1m", "24h"),
+        message="{live} is looked at every {every}: set 1m to 24h",
+        values={"live": _quoted("name"), "every": _quoted("every")},
+    ),
+)
+RULES += tuple(
+    replace(rule, name=f"live-{rule.name}", at="spec.analysis.live[].drift")
+    for rule in RULES
+    if rule.at == "spec.analysis.checks[].drift"
 )
 """All of them. A new one needs a case in `tests/api/cases.py` that breaks it."""

@@ -523,6 +523,28 @@ class Drift(Model):
     read."""
 
 
+class SnapshotRef(Model):
+    """A training snapshot in this resource's namespace."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The name of the ConfigMap that `seatrial snapshot` made. It ends with the hash of its content."""
+
+
+class Live(Model):
+    """What the serving model predicts, held against its training snapshot. It tells people, and nothing of a trial follows."""
+
+    name: Name63
+    """A name for it, unique in the resource."""
+    drift: Drift
+    """The predictions, how their distance from the snapshot is measured, and from which one on it is an alert."""
+    snapshot: SnapshotRef
+    """How the model's predictions were distributed when it was trained."""
+    window: Duration = timedelta(hours=1)
+    """How much of the past is looked at, from 10m to 6h. In a longer one, small drift is seen surely."""
+    every: Duration = timedelta(minutes=10)
+    """The time between two looks, from 1m to 24h. Each model has its own minute for them."""
+
+
 class Mean(Model):
     """A sum by a number, both counted by the model or by another service: revenue per order, seconds per token."""
 
@@ -633,6 +655,9 @@ class Analysis(Model):
     reference: Annotated[str, StringConstraints(max_length=10, pattern=r"^[0-9a-f]{10}$")] | None = None
     """The accepted revision that later ones are held against, so that quality does not slide from release to release; the
     best of the last ten where left out. It only tells people."""
+    live: Annotated[list[Live], Field(min_length=1, max_length=4, json_schema_extra=BY_NAME)] | None = None
+    """What the revision that serves predicts, held against training snapshots at all times: an alert says when to retrain. It
+    only tells people."""
     use: Annotated[list[Name63], Field(min_length=1, max_length=16, json_schema_extra=ONCE_EACH)] | None = None
     """Names of checks that a TrialPolicy or ClusterTrialPolicy holds for this namespace, besides these."""
 

@@ -399,6 +399,10 @@ class CheckStatus(Model):
     """When the present block began."""
     pace: PaceStatus | None = None
     """Stable's windows, from the hour before the trial on."""
+    past: Tally | None = None
+    """For times of answers: what stable counted in the hour before the trial."""
+    burdened: bool | None = None
+    """For times of answers: a pod of the candidate answers clearly more requests than one of stable."""
     evidence: Annotated[list[EvidenceStatus], Field(max_length=2)] = []
     """What the counts say so far, for each direction that counts against the candidate."""
     drift: DriftStatus | None = None
@@ -772,6 +776,59 @@ class QualityStatus(Model):
     """Hash of what it was judged by; it is judged anew when that is another."""
 
 
+class LiveState(StrEnum):
+    """What is known of live predictions beside their training snapshot."""
+
+    UNDECIDED = "Undecided"
+    """Neither surely nearer than the limit nor surely further, so far."""
+    WITHIN = "Within"
+    """Surely nearer than the limit. It stands until it is surely otherwise, or until nothing can be said."""
+    DRIFTED = "Drifted"
+    """Surely further. It stands until they are surely nearer."""
+    TOO_FEW = "TooFew"
+    """Too few predictions in the window."""
+    OTHER_MODEL = "OtherModel"
+    """The snapshot is of another model than the one that serves."""
+    NO_SNAPSHOT = "NoSnapshot"
+    """There is no such ConfigMap."""
+    BAD_SNAPSHOT = "BadSnapshot"
+    """The ConfigMap is no snapshot, was changed, or is too large."""
+    OTHER_BINS = "OtherBins"
+    """The metric has other buckets, or is another metric than the snapshot's."""
+    NO_METRIC = "NoMetric"
+    """Prometheus holds no such predictions of the revision that serves."""
+    NO_ANSWER = "NoAnswer"
+    """Prometheus or the API server did not answer."""
+
+
+class LiveAlert(Model):
+    """Live predictions have drifted from their training snapshot."""
+
+    since: Time
+    """When that became sure."""
+    message: Sentence
+    """The distance, what moved most, and what to do."""
+
+
+class LiveStatus(Model):
+    """Live predictions and their training snapshot. Only what has become another state is written, not each look."""
+
+    name: Short
+    """Its name in `analysis.live`."""
+    snapshot: Short
+    """The ConfigMap."""
+    definition: Annotated[str, StringConstraints(max_length=16)]
+    """Hash of what is held against what, the revision that serves included; another one begins anew."""
+    state: LiveState = LiveState.UNDECIDED
+    """What is known."""
+    message: Sentence = ""
+    """The same as a sentence, with its numbers as they were when it became so."""
+    at: Time
+    """When it became so."""
+    alert: LiveAlert | None = None
+    """Set from when they have surely drifted until they are surely nearer again, whatever else is said meanwhile."""
+
+
 class HouseRules(Model):
     """What one policy says of this resource, as it was followed last. It goes on holding where the policy is deleted, or
     cannot be read."""
@@ -827,6 +884,8 @@ class Status(Model):
     """House rules in force: `seatrial get NAME --effective` shows the spec that follows from them."""
     quality: QualityStatus | None = None
     """Rates of the last releases, and whether they slide."""
+    live: Annotated[list[LiveStatus], Field(max_length=4)] = []
+    """What the serving revision predicts, beside its training snapshots."""
     paused: Paused | None = None
     """Set while paused."""
     rejected: Rejected | None = None

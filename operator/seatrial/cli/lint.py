@@ -213,6 +213,14 @@ def _queries(document: dict[str, Any]) -> Iterator[Finding]:
             asked = Check.model_construct(name=str(check.get("name", "")), query=query)
             for problem in promql.problems(asked, str(namespace)):
                 yield Finding(f"{path}.query", problem)
+    for path, drift in (
+        *rules.instances(document, "spec.analysis.checks[].drift"),
+        *rules.instances(document, "spec.analysis.live[].drift"),
+    ):
+        for field in ("histogram", "classes"):
+            text = drift.get(field) if isinstance(drift, dict) else None
+            if isinstance(text, str) and isinstance(problem := promql.named(text), str):
+                yield Finding(f"{path}.{field}", problem)
 
 
 def _uncounted(document: dict[str, Any]) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ def program(called: str) -> str:
     return "kubectl seatrial" if Path(called).name.startswith("kubectl-") else "seatrial"
 
 
-def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.ArgumentParser:
+def parser(prog: str, *, load: Sequence[str] = ("golden", "snapshot")) -> argparse.ArgumentParser:
     """All commands. Options that take long to import are only there for the commands named in `load`."""
     top = _Parser(
         prog=prog,
@@ -176,6 +176,20 @@ def parser(prog: str, *, load: Sequence[str] = ("golden",)) -> argparse.Argument
 
         simulate.epilog = EXAMPLE
         add_simulate_arguments(simulate)
+    snapshot = add(
+        "snapshot",
+        _snapshot,
+        "write a ConfigMap of how a model's predictions were distributed in training",
+        parents=[common],
+        add_help="snapshot" in load,
+    )
+    snapshot.add_argument("name_of", metavar="NAME", help="the ModelDeployment")
+    if "snapshot" in load:
+        from seatrial.cli.snapshotting import EXAMPLE as SNAPSHOTS  # noqa: PLC0415
+        from seatrial.cli.snapshotting import add_arguments as add_snapshot_arguments  # noqa: PLC0415
+
+        snapshot.epilog = SNAPSHOTS
+        add_snapshot_arguments(snapshot)
     golden = add("golden", _help_of("golden"), "record requests with the answers of the training pipeline")
     if "golden" in load:
         _golden(golden)
@@ -462,6 +476,12 @@ def _record(args: argparse.Namespace) -> int:
     from seatrial.cli import recording  # noqa: PLC0415
 
     return recording.main(args)
+
+
+def _snapshot(args: argparse.Namespace) -> int:
+    from seatrial.cli import snapshotting  # noqa: PLC0415
+
+    return snapshotting.main(args, sys.stdout, sys.stderr)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -118,6 +118,25 @@ class ProbationView:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveView:
+    """Live predictions beside their training snapshot."""
+
+    name: str
+    state: str
+    message: str
+    at: datetime | None
+    """Since when it is so."""
+    alert: str
+    """Why they have drifted; empty where they have not."""
+    alert_since: datetime | None
+
+    @property
+    def judged(self) -> bool:
+        """Whether they could be compared at the latest look that told anything new."""
+        return self.state in {"Undecided", "Within", "Drifted"}
+
+
+@dataclass(frozen=True, slots=True)
 class DrillView:
     """A drill that ended."""
 
@@ -367,6 +386,21 @@ class Reading:
         """Checks that got worse over several releases: a sentence for each."""
         quality = raw.mapping(self._status, "quality")
         return [text for entry in raw.mappings(quality, "sliding") if (text := raw.text(entry, "message"))]
+
+    @property
+    def live(self) -> list[LiveView]:
+        """Live predictions beside their training snapshots."""
+        return [
+            LiveView(
+                raw.text(entry, "name"),
+                raw.text(entry, "state"),
+                raw.text(entry, "message"),
+                raw.time(entry, "at"),
+                raw.text(raw.mapping(entry, "alert"), "message"),
+                raw.time(raw.mapping(entry, "alert"), "since"),
+            )
+            for entry in raw.mappings(self._status, "live")
+        ]
 
     @property
     def kept_waiting(self) -> bool:

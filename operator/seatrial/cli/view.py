@@ -17,7 +17,7 @@ from rich.text import Text
 
 from seatrial.cli.bar import Bar
 from seatrial.cli.phases import phase
-from seatrial.cli.reading import CheckView, Reading, RevisionView, SkippedView, Tally, TrialView
+from seatrial.cli.reading import CheckView, LiveView, Reading, RevisionView, SkippedView, Tally, TrialView
 from seatrial.cli.story import (
     ago,
     headline,
@@ -127,6 +127,7 @@ def _live(r: Reading, now: datetime, command: str, width: int) -> list[Renderabl
     if r.kept:
         parts.append(_fold(("↩ ", Text(r.kept)), mark="blue"))
     parts += [_fold(("↘ ", Text(sentence)), mark="yellow") for sentence in r.sliding]
+    parts += [line for one in r.live for line in _drifted(one, now)]
     waits = waits_for(r, now)
     parts += [_fold(("◌ ", Text(f"waits for {wait.text}")), mark="cyan") for wait in waits if wait.kind in QUIET]
     if r.preflight:
@@ -174,6 +175,9 @@ def _why(r: Reading, now: datetime, command: str, width: int) -> list[Renderable
     under_way = r.on_trial or r.probation is not None
     if r.kept:
         parts += [Text(), Text("Going back", style="bold"), _fold(("  ", Text(r.kept)))]
+    if r.live:
+        parts += [Text(), Text("Live predictions beside their training", style="bold")]
+        parts += [Padding(line, (0, 0, 0, 2)) for one in r.live for line in _drifted(one, now, quiet=False)]
     if r.sliding:
         title = Text("Over several releases", style="bold")
         parts += [Text(), title, *(_fold(("  ", Text(sentence))) for sentence in r.sliding)]
@@ -213,6 +217,24 @@ def _drills(r: Reading, now: datetime) -> RenderableType | None:
     told = Text.assemble((f"drill {r.drill.result.lower()} {ago(r.drill.ended, now)}", style), f": {r.drill.message}")
     told.append(f"; {coming}" if coming else "", style="dim")
     return _fold((f"{mark} ", told), mark=style)
+
+
+def _drifted(one: LiveView, now: datetime, *, quiet: bool = True) -> list[RenderableType]:
+    """What is known of live predictions; where it is `quiet`, only what a person should know."""
+    out: list[RenderableType] = []
+    if one.alert:
+        out.append(_fold(("≠ ", _since(one.alert, one.alert_since, now)), mark="yellow"))
+    if not one.judged:
+        out.append(_fold(("? ", _since(one.message, one.at, now)), mark="yellow"))
+    elif not quiet and not one.alert:
+        mark, style = ("✔ ", "green") if one.state == "Within" else ("… ", "yellow")
+        out.append(_fold((mark, _since(one.message, one.at, now)), mark=style))
+    return out
+
+
+def _since(message: str, at: datetime | None, now: datetime) -> Text:
+    when = ago(at, now)
+    return Text(message).append(f"  ({when})" if when else "", style="dim")
 
 
 def _back(r: Reading) -> str:

@@ -39,15 +39,20 @@ class Frozen:
     """What they cannot show, and what to do."""
 
 
-def of_histogram(edges: Mapping[float, str], counts: Sequence[int]) -> Frozen | str:
-    """Bins of a histogram with these finite edges and counts by bucket (one more), or why it cannot show a difference."""
+def of_histogram(
+    edges: Mapping[float, str], counts: Sequence[int], *, whose: str = "stable's", when: str = " of the last hour"
+) -> Frozen | str:
+    """Bins of a histogram with these finite edges and counts by bucket (one more), or why it cannot show a difference.
+
+    `whose` and `when` say in sentences which predictions they were.
+    """
     order, total = sorted(edges), sum(counts)
     crowded = sorted(range(len(counts)), key=lambda i: -counts[i])[:2]
     inside = sum(counts[i] for i in crowded) / total
     if inside > CROWDED or len(order) < 2:
         told = " and ".join(f"{told_bin(order, [i])} ({counts[i] / total:.1%})" for i in sorted(crowded))
         return (
-            f"{inside:.1%} of stable's {total:,} predictions of the last hour lie in {told}, so the buckets cannot show a "
+            f"{inside:.1%} of {whose} {total:,} predictions{when} lie in {told}, so the buckets cannot show a "
             f"difference: give the histogram edges where the predictions are, such as 0.05, 0.1 … 0.95 for scores from 0 to 1, "
             "or compare classes"
         )
@@ -72,7 +77,7 @@ def of_histogram(edges: Mapping[float, str], counts: Sequence[int]) -> Frozen | 
     blind = ""
     if not tails or _above(order, counts, tails[0]) < NEAR[0] * TAILS[0] * total:
         blind = (
-            f"cannot see the top 1 %: {_near_top(order, counts)}; give the histogram finer buckets there, or add a share "
+            f"cannot see the top 1 %: {_near_top(order, counts, whose)}; give the histogram finer buckets there, or add a share "
             "check of the decisions beside it"
         )
     return Frozen(tuple(edges[cut] for cut in cuts), blind)
@@ -115,10 +120,10 @@ def _tails(order: Sequence[float], counts: Sequence[int]) -> list[float]:
     return sorted(out)
 
 
-def _near_top(order: Sequence[float], counts: Sequence[int]) -> str:
+def _near_top(order: Sequence[float], counts: Sequence[int], whose: str) -> str:
     total = sum(counts)
     holding = [edge for edge in order if _above(order, counts, edge) >= SEEN]
     if not holding:
-        return f"no edge has {SEEN} of stable's {total:,} predictions above it"
+        return f"no edge has {SEEN} of {whose} {total:,} predictions above it"
     share = _above(order, counts, holding[-1]) / total
-    return f"the last edge with predictions above it is {holding[-1]:.4g}, and {share:.2%} of stable's are above it"
+    return f"the last edge with predictions above it is {holding[-1]:.4g}, and {share:.2%} of {whose} are above it"

@@ -104,7 +104,8 @@ def _arm(p: Pass, status: Status, revision: str) -> checks.Arm:
         slot = "b" if slot_of(status.traffic.slots, status.stable) == "a" else "a"
     mirror = status.traffic.mirror
     copied = mirror is not None and mirror.revision == revision
-    return checks.Arm(revision=revision, slot=slot, copied=copied, pods=pods)
+    ready = 0 if workload is None else workload.ready
+    return checks.Arm(revision=revision, slot=slot, copied=copied, pods=pods, ready=ready)
 
 
 def _place(p: Pass, status: Status) -> checks.Place:

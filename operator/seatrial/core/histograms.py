@@ -167,14 +167,42 @@ def count(
     return [round(number) for number in out]
 
 
+def increments(
+    row: Row, bins: int, start: float, end: float, seen: Scrapes, born: Mapping[str, float]
+) -> list[tuple[float, tuple[float, ...]]]:
+    """What a row counted between two instants, scrape by scrape; of an unknown past what came after its first scrape.
+
+    For a distribution, where what one pod counted before anybody looked may be missing, as it may not in a count of errors.
+    """
+    young = counters.born_since(born, start, None)
+    steps = _steps(row, bins, start, end, seen, young)
+    if steps is None:
+        first = next(t for t, _ in row.samples if t > start)
+        steps = _steps(row, bins, first, end, seen, young)
+    return steps or []
+
+
 def _rise(
     row: Row, bins: int, start: float, end: float, seen: Scrapes, young: AbstractSet[str]
 ) -> tuple[float, ...] | None:
+    steps = _steps(row, bins, start, end, seen, young)
+    if steps is None:
+        return None
+    risen = (0.0,) * bins
+    for _, more in steps:
+        risen = tuple(r + m for r, m in zip(risen, more, strict=True))
+    return risen
+
+
+def _steps(
+    row: Row, bins: int, start: float, end: float, seen: Scrapes, young: AbstractSet[str]
+) -> list[tuple[float, tuple[float, ...]]] | None:
+    """The rise at each scrape; None where the row's value at `start` cannot be known."""
     times = [t for t, _ in row.samples]
     first, stop = bisect_right(times, start), bisect_right(times, end)
     zero = (0.0,) * bins
     if first >= stop:
-        return zero
+        return []
     target = counters.target_of(row.labels)
     if first:
         before, value = row.samples[first - 1]
@@ -182,10 +210,10 @@ def _rise(
         before, value = times[first], zero
     else:
         return None
-    risen = zero
+    out = []
     for t, now in row.samples[first:stop]:
         if any(a < b for a, b in zip(now, value, strict=True)) or seen.between(target, before, t):
             value = zero
-        risen = tuple(r + a - b for r, a, b in zip(risen, now, value, strict=True))
+        out.append((t, tuple(a - b for a, b in zip(now, value, strict=True))))
         before, value = t, now
-    return risen
+    return out

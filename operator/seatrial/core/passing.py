@@ -44,6 +44,8 @@ class Pass:
     """A team's own rule goes back to it, and nothing new begins."""
     looked: bool = False
     """This pass read the evidence."""
+    distances: dict[str, float | None] | None = None
+    """Of live predictions from their snapshots, by name, where this pass looked at some."""
     blocked: str = ""
     """What capacity the candidate's pods lack, until when that may be, and what follows."""
     blocked_until: datetime | None = None

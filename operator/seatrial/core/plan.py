@@ -34,6 +34,7 @@ from seatrial.core import (
     drill,
     evidence,
     health,
+    live,
     mirroring,
     people,
     probation,
@@ -79,7 +80,12 @@ def ask(observed: Observed, now: datetime, installation: Installation) -> Questi
     status = observed.status
     for rule in BEFORE_ANSWERS:
         status = rule(p, status)
-    rollout = status.rollout
+    return live.questions(p, status, beside=_of_trial(p, status))
+
+
+def _of_trial(p: Pass, status: Status) -> Questions:
+    """What a trial, or its beginning, needs to know."""
+    observed, rollout = p.observed, status.rollout
     if status.probation is not None:
         return Questions(metrics=probation.questions(p, status))
     if rollout is None:
@@ -128,6 +134,7 @@ def plan(observed: Observed, answers: Answers, now: datetime, installation: Inst
         wake_in=min(p.wakes, default=None),
         splice=assemble.splice(p, status),
         hold=status.traffic.borrowed is not None,
+        distances=p.distances,
     )
 
 
@@ -643,6 +650,7 @@ AFTER_ANSWERS: tuple[Rule, ...] = (
     finish,
     drill.finish,
     sliding.follow,
+    live.follow,
     leave,
     route,
 )

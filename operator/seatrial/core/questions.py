@@ -159,12 +159,24 @@ class PreflightAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotAnswer:
+    """What a ConfigMap named as a training snapshot holds, or why it cannot be read: it does not exist (`missing`), or a
+    sentence (`failed`)."""
+
+    data: Mapping[str, object] = field(default_factory=dict)
+    missing: bool = False
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Questions:
     """Everything one pass wants to know."""
 
     metrics: tuple[MetricQuestion, ...] = ()
     dry_run: DryRunQuestion | None = None
     preflight: PreflightQuestion | None = None
+    snapshots: tuple[str, ...] = ()
+    """Names of ConfigMaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +188,5 @@ class Answers:
     preflight: PreflightAnswer | None = None
     scrape_interval: float | None = None
     """Seconds between scrapes, as seen in the samples; None where unknown."""
+    snapshots: Mapping[str, SnapshotAnswer] = field(default_factory=dict)
+    """By the ConfigMap's name."""

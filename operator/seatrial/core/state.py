@@ -267,6 +267,9 @@ class Observed:
     """Classes of the Gateways we attach to; read only where a trial with a shadow is about to begin, or under way."""
     gateway_problem: str = ""
     """A Gateway we attach to that is missing or not accepted: a sentence, or empty."""
+    live_looked: datetime | None = None
+    """When this process last held live predictions against their snapshots; before that, when it began. It is not in status,
+    so that a look that finds nothing new writes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,3 +300,5 @@ class Plan:
     """A rule of a team's own route, as it shall be; written after all objects."""
     hold: bool | None = None
     """Whether our finalizer shall be on the resource; None leaves it as it is."""
+    distances: Mapping[str, float | None] | None = None
+    """Of live predictions from their snapshots, by name, where this pass looked at some; None where nothing could be measured."""

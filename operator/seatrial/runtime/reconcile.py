@@ -12,6 +12,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from seatrial.cluster.errors import (
 from seatrial.cluster.events import Poster
 from seatrial.cluster.hold import hold
 from seatrial.cluster.index import Index, Key
+from seatrial.cluster.kinds import CONFIG_MAP
 from seatrial.cluster.ledger import Ledger
 from seatrial.cluster.observe import Gateway, Observer, View
 from seatrial.cluster.parse import Parent
@@ -43,6 +45,7 @@ from seatrial.core.questions import (
     MetricAnswer,
     MetricQuestion,
     Questions,
+    SnapshotAnswer,
 )
 from seatrial.core.state import Installation, Manifest
 from seatrial.runtime.preflight import Preflight
@@ -111,6 +114,9 @@ class Reconciler:
         self.preflight = Preflight(client, wake)
         self._wrote: defaultdict[Key, int] = defaultdict(int)
         self._said: dict[Key, tuple[int, ...]] = {}
+        self._began = clock()
+        self._looked: dict[Key, datetime] = {}
+        """When live predictions were last held against their training snapshots."""
         self.expected: dict[Key, str] = {}
         """Hash of the status that was stored last, to know our own write when the watch brings it back."""
 
@@ -141,6 +147,7 @@ class Reconciler:
         if view is None:
             self.forget(key)
             return "gone", None
+        view = self._remembering(view)
         self._index.put(view.resource)
         observed = view.observed
         if observed.deleting and not observed.held:
@@ -163,6 +170,9 @@ class Reconciler:
         held = await hold(self._client, view.resource, wanted=decided.hold)
         self._ledger.stored(key)
         self._telemetry.stored(key, observed.status, status)
+        if decided.distances is not None:
+            self._looked[key] = now
+            self._telemetry.measured(key, decided.distances)
         if decided.events:
             self._telemetry.decided(event.reason for event in decided.events)
             await self._poster.post(view.resource, decided.events, now)
@@ -182,7 +192,7 @@ class Reconciler:
         found: dict[Key, float | None] = {}
         gateways: dict[Parent, Gateway] = {}
         for raw in await self._observer.read_many(resources):
-            view = await self._observer.view(raw, gateways)
+            view = self._remembering(await self._observer.view(raw, gateways))
             now = self._clock()
             if view.observed.deleting or ask(view.observed, now, self._installation) != Questions():
                 continue
@@ -215,9 +225,15 @@ class Reconciler:
         self._ledger.drop(key)
         self._wrote.pop(key, None)
         self._said.pop(key, None)
+        self._looked.pop(key, None)
         self.expected.pop(key, None)
         self.preflight.forget(key)
         self._telemetry.forget(key)
+
+    def _remembering(self, view: View) -> View:
+        """The view with what only this process knows."""
+        looked = self._looked.get(view.key, self._began)
+        return replace(view, observed=replace(view.observed, live_looked=looked))
 
     async def _answer(self, view: View, questions: Questions) -> Answers:
         preflight = self.preflight.answer(view.key, view.observed.uid, questions.preflight)
@@ -230,7 +246,20 @@ class Reconciler:
             except Exception as error:  # whatever the source does, it holds and never breaks a pass
                 logger.exception("the metric source failed", extra=_about(view.key))
                 metrics = {q.key: Failure(f"the metric source failed: {error!r}") for q in questions.metrics}
-        return Answers(metrics=metrics, dry_run=dry_run, preflight=preflight, scrape_interval=interval)
+        snapshots = {name: await self._snapshot(view.key[0], name) for name in questions.snapshots}
+        return Answers(
+            metrics=metrics, dry_run=dry_run, preflight=preflight, scrape_interval=interval, snapshots=snapshots
+        )
+
+    async def _snapshot(self, namespace: str, name: str) -> SnapshotAnswer:
+        """A ConfigMap; whatever is wrong with it concerns one alert and never breaks a pass."""
+        try:
+            found = await self._client.get(CONFIG_MAP, namespace, name)
+        except NotFound:
+            return SnapshotAnswer(missing=True)
+        except ApiError as error:
+            return SnapshotAnswer(failed=error.said)
+        return SnapshotAnswer(found.get("data") or {})
 
     async def _dry_run(self, question: DryRunQuestion) -> DryRunAnswer:
         try:

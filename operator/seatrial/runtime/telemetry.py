@@ -23,18 +23,21 @@ TRIAL_SECONDS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400,
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-Shown = tuple[str, float, tuple[tuple[str, bool], ...], DrillStatus | None, tuple[str, ...]]
-"""Phase, weight, conditions, drills and sliding checks of a resource."""
+Shown = tuple[
+    str, float, tuple[tuple[str, bool], ...], DrillStatus | None, tuple[str, ...], tuple[tuple[str, bool, str], ...]
+]
+"""Phase, weight, conditions, drills, sliding checks and watched predictions (name, drifted, state) of a resource."""
 
 
 class _Resources(Collector):
     """Series of every resource, made when somebody scrapes: a gauge object for each would take ten times as much."""
 
-    def __init__(self, shown: Mapping[Key, Shown]) -> None:
+    def __init__(self, shown: Mapping[Key, Shown], distances: Mapping[Key, Mapping[str, float]]) -> None:
         self._all = shown
+        self._distances = distances
 
     def collect(self) -> Iterable[Metric]:
-        """Weight, phase, conditions, drills and sliding checks."""
+        """Weight, phase, conditions, drills, sliding checks and watched predictions."""
         who = ["namespace", "name"]
         weight = GaugeMetricFamily(
             "seatrial_candidate_weight_percent", "Live requests confirmed to go to the candidate.", labels=who
@@ -59,9 +62,30 @@ class _Resources(Collector):
             "1 for a check that is worse than in the reference release by more than twice the margin.",
             labels=[*who, "check"],
         )
-        for key, (phase_now, weight_now, conditions, drill, sliding) in self._all.items():
+        drifts = GaugeMetricFamily(
+            "seatrial_training_drift",
+            "1 where live predictions have surely drifted from their training snapshot, 0 where that is not known.",
+            labels=[*who, "live"],
+        )
+        state = GaugeMetricFamily(
+            "seatrial_training_drift_state",
+            "1 for what is known of live predictions beside their training snapshot.",
+            labels=[*who, "live", "state"],
+        )
+        distance = GaugeMetricFamily(
+            "seatrial_training_drift_distance",
+            "How far live predictions were from their training snapshot, as measured at the latest look.",
+            labels=[*who, "live"],
+        )
+        for key, (phase_now, weight_now, conditions, drill, sliding, live) in self._all.items():
             for check in sliding:
                 slides.add_metric([*key, check], 1)
+            measured = self._distances.get(key, {})
+            for name, drifted, known in live:
+                drifts.add_metric([*key, name], 1 if drifted else 0)
+                state.add_metric([*key, name, known], 1)
+                if name in measured:
+                    distance.add_metric([*key, name], measured[name])
             weight.add_metric(key, weight_now)
             phase.add_metric([*key, phase_now], 1)
             for kind, holds in conditions:
@@ -73,7 +97,7 @@ class _Resources(Collector):
                 lost.add_metric(key, last.lost)
             if drill is not None and drill.passed_at is not None:
                 passed.add_metric(key, drill.passed_at.timestamp())
-        return [weight, phase, condition, back, lost, passed, slides]
+        return [weight, phase, condition, back, lost, passed, slides, drifts, state, distance]
 
 
 class Telemetry:
@@ -111,7 +135,8 @@ class Telemetry:
             "seatrial_trial_seconds", "How long trials took.", ["outcome"], buckets=TRIAL_SECONDS, registry=registry
         )
         self._shown: dict[Key, Shown] = {}
-        self.registry.register(_Resources(self._shown))
+        self._distances: dict[Key, Mapping[str, float]] = {}
+        self.registry.register(_Resources(self._shown, self._distances))
         self._api = Counter(
             "seatrial_api_requests_total",
             "Requests to the API server; code 0 is no answer.",
@@ -179,12 +204,19 @@ class Telemetry:
         weight = float(after.weight) if after.weight.replace(".", "", 1).isdigit() else 0.0
         conditions = tuple((condition.type, condition.status == "True") for condition in after.conditions)
         sliding = tuple(one.check for one in after.quality.sliding) if after.quality is not None else ()
-        self._shown[key] = (str(after.phase), weight, conditions, after.drill, sliding)
+        live = tuple((one.name, one.alert is not None, str(one.state)) for one in after.live)
+        self._shown[key] = (str(after.phase), weight, conditions, after.drill, sliding, live)
         self._resources.set(len(self._shown))
+
+    def measured(self, key: Key, distances: Mapping[str, float | None]) -> None:
+        """Live predictions were held against their training snapshots; what could not be measured has no number any more."""
+        known = {**self._distances.get(key, {}), **distances}
+        self._distances[key] = {name: distance for name, distance in known.items() if distance is not None}
 
     def forget(self, key: Key) -> None:
         """A resource is gone, and its series with it."""
         self._shown.pop(key, None)
+        self._distances.pop(key, None)
         self._resources.set(len(self._shown))
 
     def _ended(self, entry: HistoryEntry) -> None:

@@ -92,6 +92,11 @@ def course(name: str, spec: ModelDeploymentSpec) -> Course:
     )
 
 
+def part_of(terms: Terms) -> str:
+    """The counter of a check's events: times are known by its name."""
+    return "events_total" if terms.carried else "time_bucket"
+
+
 def as_shares(found: Course) -> list[dict[str, Any]]:
     """The checks with their allowances written out, on counters that a simulated world has: the judge is the same."""
     out: list[dict[str, Any]] = []
@@ -104,7 +109,7 @@ def as_shares(found: Course) -> list[dict[str, Any]]:
             )
             if value is not None
         }
-        of = {"of": f'events_total{{check="{check.name}"}}', "per": f'requests_total{{check="{check.name}"}}'}
+        of = {"of": f'{part_of(terms)}{{check="{check.name}"}}', "per": f'requests_total{{check="{check.name}"}}'}
         written: dict[str, Any] = {
             "name": check.name,
             "share": of,

@@ -199,7 +199,6 @@ def sail(course: Course, sea: Sea, runs: int, horizon: float, watched: Watched |
         failed, pausing = (np.zeros(len(s.which), bool) for _ in range(2))
         passed = confirmed & (at - s.confirmed + 1e-6 >= settle)
         last = s.step == accepting
-        passed &= np.where(last, s.trial_total, s.step_total) >= course.min_samples
         for name, judge, back in zip(names, judges, course.rolls_back, strict=True):
             judge.restart(fresh)
             judge.forget(other)
@@ -219,7 +218,8 @@ def sail(course: Course, sea: Sea, runs: int, horizon: float, watched: Watched |
             pausing |= fails & (not back)
             for_step, for_trial = judge.passes()
             enough = np.where(last, for_trial >= -math.log(FALSE_PASS), for_step >= -math.log(FALSE_STEP))
-            passed &= enough & (harm <= SUSPICION)
+            counted = np.where(last & judge.terms.carried, s.trial_total, s.step_total)
+            passed &= enough & (harm <= SUSPICION) & (counted >= course.min_samples)
         if watched is not None:
             watched.looks.append((float(at[0]), int(s.step[0])))
         s.begin = s.looked = at

@@ -301,6 +301,8 @@ class Judge:
     def restart(self, which: Array) -> None:
         """A new weight was confirmed."""
         self.step[:, :, which] = 0.0
+        if not self.terms.carried:
+            self.trial[:, :, which] = 0.0
 
     def forget(self, which: Array) -> None:
         """A stage of another kind began: what stable is like stays known."""

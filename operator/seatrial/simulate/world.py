@@ -37,7 +37,7 @@ from seatrial.core.questions import (
 )
 from seatrial.core.routers.gateway_api import parse_route
 from seatrial.core.state import Installation, Manifest, Observed, Plan, Pod, Record, Route, Workload
-from seatrial.simulate.course import Course, as_shares
+from seatrial.simulate.course import Course, as_shares, part_of
 from seatrial.simulate.fleet import PASS_TIME, End, Trials
 from seatrial.simulate.traffic import Candidate, Traffic, events
 
@@ -221,9 +221,12 @@ class World:
         who = self.new if side == "candidate" else self.old
         first = (question.start - 3 * self.course.scrape).timestamp()
         out = []
-        for metric in ("requests_total", "events_total"):
+        terms = next(
+            terms for check, terms in zip(self.course.checks, self.course.terms, strict=True) if check.name == name
+        )
+        for metric, shown in (("requests_total", "requests_total"), ("events_total", part_of(terms))):
             inside = [s for s in self.samples[metric, name, who] if first < s[0] <= question.end.timestamp()]
-            labels = {"__name__": metric, "check": name, "revision": who, "instance": INSTANCE}
+            labels = {"__name__": shown, "check": name, "revision": who, "instance": INSTANCE}
             out.append(Series(labels, tuple(inside)))
         return Counters(tuple(out))
 

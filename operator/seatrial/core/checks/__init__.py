@@ -145,6 +145,7 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
         "recent": None,
         "previous": None,
         "block_since": None,
+        "burdened": None,
         "mean": None if stored.mean is None else blocks.restart(stored.mean, trial=trial),
         "evidence": [] if trial else [side.model_copy(update={"step": []}) for side in stored.evidence],
     }

@@ -121,13 +121,13 @@ def fold(
     if isinstance(read, CheckStatus):
         return read
     start, end = (at.timestamp() for at in span(stored, situation))
-    for _, _, answer in read:
-        if (problem := _not_scraped(counters.scrapes(answer.series), end)) is not None:
+    for one in read:
+        if (problem := _not_scraped(one.seen, end)) is not None:
             return unanswered(stored, situation, Outcome.NO_DATA, problem)
-    tallies = {side: _tally(answer.series, start, end) for side, _, answer in read}
+    tallies = {one.side: _tally(one.series, start, end) for one in read}
     new = Arms(candidate=tallies["candidate"], stable=tallies["stable"])
     counted = gathered(stored, as_halves(situation), new, terms_of(check))
-    why = _why_nothing(read[0][2].series, start, end) if tallies["candidate"].total == 0 else ""
+    why = _why_nothing(read[0].series, start, end) if tallies["candidate"].total == 0 else ""
     return counted.model_copy(update={"outcome": Outcome.INCONCLUSIVE, "message": why})
 
 

@@ -39,6 +39,8 @@ class Arm:
     """Which backend of the route it is."""
     pods: Mapping[str, datetime] = field(default_factory=dict)
     """The pods that exist, with their creation times."""
+    ready: int = 0
+    """How many of them are ready."""
     copied: bool = False
     """It gets copies of live requests instead of a share of them."""
 

@@ -15,6 +15,7 @@ from seatrial.api.spec import MEAN_DURATION, MEAN_SAMPLES, Check, WorseWhen
 from seatrial.api.status import Amounts, CheckStatus, EvidenceStatus, MeanArms, MeanStatus, SpreadStatus
 from seatrial.core.checks.base import Situation, milliseconds
 from seatrial.core.checks.gathering import CERTAIN, in_nats
+from seatrial.core.checks.terms import of_time
 from seatrial.core.statistics import means
 from seatrial.core.statistics.means import Block, Spread
 from seatrial.core.statistics.sequential import against, averaged, restarted
@@ -41,6 +42,8 @@ class Allowed:
     """Least number of `per` of the candidate before a verdict."""
     duration: timedelta
     """Least time before a verdict."""
+    carried: bool = True
+    """What spoke for the candidate at lower weights counts at the last step."""
 
     @property
     def size(self) -> float:
@@ -50,6 +53,7 @@ class Allowed:
 
 def allowed(check: Check) -> Allowed:
     """The margin and horizon of a check, defaults filled in."""
+    assert check.mean is not None
     assert check.margin is not None and check.margin.relative is not None, "a mean has a relative margin: api/rules.py"
     ways = {WorseWhen.HIGHER: (HIGHER,), WorseWhen.LOWER: (LOWER,), WorseWhen.EITHER: (LOWER, HIGHER)}
     return Allowed(
@@ -57,6 +61,7 @@ def allowed(check: Check) -> Allowed:
         directions=ways[check.worse_when or WorseWhen.HIGHER],
         samples=float(check.min_samples or MEAN_SAMPLES),
         duration=MEAN_DURATION if check.min_duration is None else check.min_duration,
+        carried=not of_time(check.mean),
     )
 
 
@@ -116,7 +121,9 @@ def _weighed(
     """Each direction's evidence with a block in it: symmetric bounds first, then measured ones."""
     sides = [*old] or [EvidenceStatus(since=stretch[0]) for _ in allows.directions]
     out = []
-    for side, worse in zip(sides, allows.directions, strict=False):
+    for have, worse in zip(sides, allows.directions, strict=False):
+        anew = not allows.carried and not have.step  # the first block at this weight
+        side = have.model_copy(update={"trial": []}) if anew else have
         before, now = (max(0.0, (at - side.since).total_seconds()) for at in stretch)
         factor = 1.0 + worse * allows.margin
         harm = [means.log_e(block, spread, factor, worse, effect) for effect in means.worse_by(allows.margin)]
@@ -152,9 +159,14 @@ def harm(side: EvidenceStatus, now: datetime) -> float:
     return min(against(logs, age) if logs else 0.0 for logs in halves(side.worse))
 
 
-def safety(side: EvidenceStatus, *, last: bool) -> float:
+def safety(side: EvidenceStatus, *, last: bool, carried: bool = True) -> float:
     """Evidence in nats for a Pass: the smaller of the two bounds."""
-    return min(averaged(logs) if logs else 0.0 for logs in halves(side.trial if last else side.step))
+    return min(averaged(logs) if logs else 0.0 for logs in accepting(side, last=last, carried=carried))
+
+
+def accepting(side: EvidenceStatus, *, last: bool, carried: bool) -> tuple[list[float], list[float]]:
+    """What a Pass is made of, by bound; nothing before the first block at a weight whose evidence stands alone."""
+    return halves(side.trial if last and (carried or side.step) else side.step)
 
 
 def halves(nats: Sequence[int]) -> tuple[list[float], list[float]]:

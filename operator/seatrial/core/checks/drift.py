@@ -10,14 +10,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from seatrial.api.base import format_duration
-from seatrial.api.spec import Check, Drift, DriftStatistic
+from seatrial.api.spec import Check, Drift
 from seatrial.api.status import CheckStatus, DriftStatus, Outcome
-from seatrial.core import bins, counters, histograms, promql
+from seatrial.core import bins, counters, histograms
+from seatrial.core.checks import predictions
 from seatrial.core.checks.base import (
     Arm,
     Hold,
@@ -30,28 +31,26 @@ from seatrial.core.checks.base import (
     verdict,
 )
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, rounded
-from seatrial.core.checks.preset import Preset
+from seatrial.core.checks.predictions import Comparison, Subject, subject_of
 from seatrial.core.checks.reading import (
     ALL,
     LOOK_BACK,
     answers_of,
     born,
+    existence,
     matching,
-    not_scraped,
-    own_metric,
     question_key,
     sides,
     span,
     unseen_pod,
+    unusable,
+    whole,
 )
 from seatrial.core.histograms import Row
-from seatrial.core.promql import Named
 from seatrial.core.questions import (
     CounterQuestion,
     Counters,
     ExistsQuestion,
-    Failure,
-    Found,
     MetricAnswer,
     MetricQuestion,
     Missing,
@@ -59,15 +58,9 @@ from seatrial.core.questions import (
     Series,
 )
 from seatrial.core.statistics import drift as statistics
-from seatrial.core.statistics.drift import Measure
 
 WINDOW = timedelta(minutes=1)
 """The windows of stable's past that show how predictions hang together."""
-MEASURES: Mapping[DriftStatistic, Measure] = {
-    DriftStatistic.PSI: statistics.PSI,
-    DriftStatistic.JS: statistics.JS,
-    DriftStatistic.KS: statistics.KS,
-}
 
 
 def handles(check: Check) -> bool:
@@ -75,44 +68,9 @@ def handles(check: Check) -> bool:
     return check.drift is not None
 
 
-# --- what is read -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """The metric that holds the predictions."""
-
-    named: Named
-    by: str | None
-    """The label of the class; None for a histogram."""
-    preset: Preset
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the series that are counted."""
-        if self.by is not None:
-            return (self.named.metric,)
-        return (self.named.metric, self.named.metric + histograms.CLASSIC)
-
-    def rows(self, series: Sequence[Series], marks: Sequence[str]) -> list[Row] | NoData:
-        """Samples by bin."""
-        if self.by is not None:
-            return histograms.class_rows(series, self.named, self.by, marks)
-        return histograms.rows(series, self.named, [float(mark) for mark in marks])
-
-
-def _subject(check: Check) -> _Subject | str:
+def _subject(check: Check) -> Subject | str:
     """What is read, or why it cannot be."""
-    asked = _asked(check)
-    text = asked.histogram or asked.classes or ""
-    named = promql.named(text)
-    if isinstance(named, str):
-        return named
-    if asked.by is None and named.metric.endswith(histograms.CLASSIC):
-        whole = named.metric.removesuffix(histograms.CLASSIC)
-        return f"{text} names the buckets: write the histogram's name, {whole}"
-    preset = own_metric(check.name, named.metric, asked.revision_label)
-    return _Subject(named, asked.by, preset)
+    return subject_of(check.name, _asked(check))
 
 
 def _asked(check: Check) -> Drift:
@@ -122,8 +80,7 @@ def _asked(check: Check) -> Drift:
 
 def limit_of(check: Check) -> float:
     """The largest distance that is acceptable."""
-    asked = _asked(check)
-    return MEASURES[asked.statistic].usual if asked.max is None else float(asked.max)
+    return predictions.limit_of(_asked(check))
 
 
 # --- opening ------------------------------------------------------------------------------------------
@@ -162,15 +119,11 @@ def opening(
         return opened
     missing: list[Missing] = []
     for metric in subject.metrics:
-        match answers.get(_exists_key(check, metric), Failure("Prometheus was not asked")):
+        match existence(answers, _exists_key(check, metric)):
             case Missing() as answer:
                 missing.append(answer)
-            case NoData(message) | Failure(message):
-                return Hold(message)
-            case Found():
-                pass
-            case _:
-                return Hold("Prometheus gave an answer to another question")
+            case Hold() as hold:
+                return hold
     if len(missing) == len(subject.metrics):
         looked_for = matching(subject.preset, (subject.metrics[-1],), ALL, situation.stable, situation)
         names = tuple(dict.fromkeys(name for answer in missing for name in answer.nearest))
@@ -178,15 +131,10 @@ def opening(
             f"stable revision {situation.stable.revision} has no predictions in the last hour to compare with. Looked for "
             f"{looked_for}{nearest(names)}. Have Prometheus scrape it, or remove the check"
         )
-    match answers.get(_past_key(check), Failure("Prometheus was not asked")):
-        case Counters(series=series, warnings=()):
-            chosen = _chosen(subject, series, situation.stable, situation)
-        case Counters(warnings=warnings):
-            return Hold(f"a partial answer for stable is not counted: {'; '.join(warnings)}")
-        case NoData(message) | Failure(message):
-            return Hold(message)
-        case _:
-            return Hold("Prometheus gave an answer to another question")
+    past = whole(answers, _past_key(check), "stable")
+    if not isinstance(past, Counters):
+        return Hold(past.message)
+    chosen = _chosen(subject, past.series, situation.stable, situation)
     if isinstance(chosen, str):
         return Refusal(chosen)
     return opened.model_copy(update={"drift": chosen})
@@ -200,13 +148,13 @@ def _past_key(check: Check) -> str:
     return f"{check.name}/opening"
 
 
-def _past_question(check: Check, subject: _Subject, stable: Arm, situation: Situation) -> CounterQuestion:
+def _past_question(check: Check, subject: Subject, stable: Arm, situation: Situation) -> CounterQuestion:
     end = span(CheckStatus(name=check.name), situation)[1]
     selector = matching(subject.preset, (*subject.metrics, subject.preset.proof), ALL, stable, situation)
     return CounterQuestion(_past_key(check), selector, end - LOOK_BACK, end)
 
 
-def _chosen(subject: _Subject, series: Sequence[Series], stable: Arm, situation: Situation) -> DriftStatus | str | None:
+def _chosen(subject: Subject, series: Sequence[Series], stable: Arm, situation: Situation) -> DriftStatus | str | None:
     """Bins from stable's last hour; a sentence where its buckets cannot show a difference, None while there is too little."""
     end = span(CheckStatus(name="-"), replace(situation, start=situation.now))[1].timestamp()
     begin = end - LOOK_BACK.total_seconds()
@@ -290,20 +238,10 @@ def fold(
         return stored.model_copy(update=fresh)
     have = _bins(check, stored)
     if have is None:
-        match answers.get(_past_key(check), Failure("Prometheus was not asked")):
-            case Counters(series=series, warnings=()):
-                chosen = _chosen(subject, series, situation.stable, situation)
-            case Counters(warnings=warnings):
-                return unanswered(
-                    stored,
-                    situation,
-                    Outcome.ERROR,
-                    f"a partial answer for stable is not counted: {'; '.join(warnings)}",
-                )
-            case NoData(message) | Failure(message):
-                return unanswered(stored, situation, Outcome.ERROR, message)
-            case _:
-                return unanswered(stored, situation, Outcome.ERROR, "Prometheus gave an answer to another question")
+        past = whole(answers, _past_key(check), "stable")
+        if not isinstance(past, Counters):
+            return unanswered(stored, situation, Outcome.ERROR, past.message)
+        chosen = _chosen(subject, past.series, situation.stable, situation)
         if isinstance(chosen, str):
             return unanswered(stored, situation, Outcome.ERROR, chosen)
         return stored.model_copy(update={**fresh, "drift": chosen})
@@ -311,30 +249,31 @@ def fold(
     if isinstance(read, CheckStatus):
         return read
     start, end = (at.timestamp() for at in span(stored, situation))
-    seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
+    if (status := unusable(read, subject.preset, stored, situation, end)) is not None:
+        return status
     rows: dict[str, list[Row]] = {}
-    for side, arm, answer in read:
-        if (problem := not_scraped(seen[side], side, arm, subject.preset, end)) is not None:
-            return unanswered(stored, situation, Outcome.NO_DATA, problem)
-        found = subject.rows(answer.series, have.marks)
+    for one in read:
+        found = subject.rows(one.series, have.marks)
         if isinstance(found, NoData):
-            return unanswered(stored, situation, Outcome.ERROR, f"{side} {arm.revision}: {found.message}")
-        rows[side] = found
+            return unanswered(stored, situation, Outcome.ERROR, f"{one.side} {one.arm.revision}: {found.message}")
+        rows[one.side] = found
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(
-        counters.countable_from([row.total() for row in rows[side]], start, end, seen[side], born(arm), since=since)
-        for side, arm, _ in read
+        counters.countable_from(
+            [row.total() for row in rows[one.side]], start, end, one.seen, born(one.arm), since=since
+        )
+        for one in read
     )
     number, new = len(have.marks) + 1, {}
-    for side, arm, _ in read:
-        counted = histograms.count(rows[side], number, start, end, seen[side], born(arm), since=since)
+    for one in read:
+        counted = histograms.count(rows[one.side], number, start, end, one.seen, born(one.arm), since=since)
         if isinstance(counted, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, counted.message)
-        new[side] = counted
+        new[one.side] = counted
     drift = have.model_copy(
         update={"candidate": _plus(have.candidate, new["candidate"]), "stable": _plus(have.stable, new["stable"])}
     )
-    fresh["message"] = unseen_pod(seen["candidate"], situation.candidate, end)
+    fresh["message"] = unseen_pod(read[0].seen, read[0].arm, end)
     return stored.model_copy(update={**fresh, "drift": drift})
 
 
@@ -406,92 +345,61 @@ class _View:
     """What a verdict is made of."""
 
     def __init__(self, check: Check, drift: DriftStatus, situation: Situation) -> None:
-        asked = _asked(check)
         self._check, self._drift, self._situation = check, drift, situation
-        self._measure, self.limit = MEASURES[asked.statistic], limit_of(check)
-        self._inflation = max(1.0, drift.inflation / 1000)
         empty = [0] * (len(drift.marks) + 1)
         candidate, stable = _plus(drift.candidate, empty), _plus(drift.stable, empty)
-        self._groups = statistics.together(candidate, stable, ordered=asked.histogram is not None)
-        self._a, self._b = statistics.sums(candidate, self._groups), statistics.sums(stable, self._groups)
-        self._made, self._beside = sum(candidate), sum(stable)
+        self._both = Comparison(_asked(check), drift.marks, candidate, stable, drift.inflation / 1000)
+        self.limit = self._both.limit
 
     def looked(self) -> DriftStatus:
         """With one more verdict where it is time for one."""
-        if min(self._made, self._beside) < self._floor():
-            return self._drift
-        size = 1.0 / statistics.spread(self._a, self._b, self._inflation)
-        if size < self._drift.next:
+        both = self._both
+        if min(both.made, both.beside) < both.floor or both.size < self._drift.next:
             return self._drift
         look, outcome = self._drift.looks + 1, Outcome.INCONCLUSIVE
-        wrong = statistics.nats_of_look(FALSE_ALARM / max(1, self._situation.checks), look)
-        if self._measure.above(self._a, self._b, self.limit, self._inflation, wrong):
+        if both.above(statistics.nats_of_look(FALSE_ALARM / max(1, self._situation.checks), look)):
             outcome = Outcome.FAIL
-        elif self._measure.below(self._a, self._b, self.limit, self._inflation, self._nats(look)):
+        elif both.below(self._nats(look)):
             outcome = Outcome.PASS
-        later = math.ceil(max(size, 1.0) * statistics.GROWTH)
+        later = math.ceil(max(both.size, 1.0) * statistics.GROWTH)
         self._drift = self._drift.model_copy(update={"looks": look, "next": later, "outcome": outcome})
         return self._drift
 
     def distance(self) -> Decimal | None:
         """As measured."""
-        if not self._made or not self._beside:
-            return None
-        return Decimal(f"{self._measure.measured(self._a, self._b):.6f}")
+        return self._both.distance()
 
     def numbers(self) -> str:
         """The distance, the bin that moved most, and what both were counted from."""
-        counted = f"{self._beside:,} → {self._made:,} predictions"
-        if not self._made or not self._beside:
+        both = self._both
+        counted = f"{both.beside:,} → {both.made:,} predictions"
+        if not both.made or not both.beside:
             return f"{self._check.name}: {counted}"
-        distance = self._measure.measured(self._a, self._b)
-        return f"{self._check.name}: {self._measure.name} {distance:.3f} ({self._moved()}; {counted})"
-
-    def _moved(self) -> str:
-        p, q = statistics.smoothed(self._a), statistics.smoothed(self._b)
-        most = max(range(len(p)), key=lambda i: (p[i] - q[i]) * math.log(p[i] / q[i]))
-        before, after = self._b[most] / self._beside, self._a[most] / self._made
-        return f"{self._told(self._groups[most])}: {_percent(before)} → {_percent(after)}"
-
-    def _told(self, group: Sequence[int]) -> str:
-        marks = self._drift.marks
-        if _asked(self._check).histogram is not None:
-            return bins.told_bin([float(mark) for mark in marks], group)
-        named = [marks[index] for index in group if index < len(marks)]
-        if len(group) == 1 and named:
-            return named[0]
-        return f"{named[0]} and rarer classes" if named else "other classes"
+        return f"{self._check.name}: {both.measure.name} {both.measured():.3f} ({both.moved()}; {counted})"
 
     def missing(self, stored: CheckStatus) -> str:
         """What an undecided check waits for."""
-        least = max(self._situation.min_samples, math.ceil(self._floor())) - self._made
-        behind = math.ceil(self._floor()) - self._beside
+        both = self._both
+        least = max(self._situation.min_samples, math.ceil(both.floor)) - both.made
+        behind = math.ceil(both.floor) - both.beside
         if behind > 0 and least <= 0:
             return f"needs {behind:,} more predictions of stable"
         growth = None
-        if self._made and self._beside:
-            nats = self._nats(self._drift.looks + 1)
-            growth = self._measure.growth(self._a, self._b, self.limit, self._inflation, nats)
+        if both.made and both.beside:
+            growth = both.growth(self._nats(self._drift.looks + 1))
         if self._drift.next and growth is None:
             return f"neither surely more than {self.limit:g} nor surely less yet: waits"
-        more = max(least, 0 if growth is None else (growth - 1.0) * self._made, 1)
+        more = max(least, 0 if growth is None else (growth - 1.0) * both.made, 1)
         return f"needs about {rounded(more):,} more predictions{self._time(more, stored)}"
 
     def _time(self, more: float, stored: CheckStatus) -> str:
-        begun = self._situation.confirmed_at
-        if begun is None or stored.through is None or not self._made:
+        begun, made = self._situation.confirmed_at, self._both.made
+        if begun is None or stored.through is None or not made:
             return ""
         seconds = (stored.through - milliseconds(begun)).total_seconds()
         if seconds <= 0:
             return ""
-        return f", {format_duration(timedelta(seconds=rounded(more * seconds / self._made)))} at today's rate"
-
-    def _floor(self) -> float:
-        return statistics.FLOOR * self._inflation
+        return f", {format_duration(timedelta(seconds=rounded(more * seconds / made)))} at today's rate"
 
     def _nats(self, look: int) -> float:
         return statistics.nats_of_look(FALSE_PASS, look)
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %" if share >= 0.001 or share == 0 else f"{share * 100:.2g} %"

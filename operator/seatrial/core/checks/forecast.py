@@ -70,7 +70,7 @@ class Growth:
 def decisions(
     terms: Terms, stable: Stable, legs: Sequence[Leg], interval: timedelta, min_samples: int
 ) -> tuple[Decision, ...]:
-    """When each judged leg is passed. Evidence for the last one is gathered from the first one on."""
+    """When each judged leg is passed. Evidence for the last one is gathered from the first one on, where it is carried."""
     judged = [leg for leg in legs if leg.judged]
     margin, gathered, out = terms.margin(stable.share), Growth(0.0, 0.0), []
     for index, leg in enumerate(judged):
@@ -88,6 +88,8 @@ def decisions(
             max(looks_, enough) * interval.total_seconds() for looks_ in (looks, _longest(growth, goal, have))
         )
         out.append(Decision(leg, seconds, longest))
+        if not terms.carried:
+            continue
         stays = max(seconds, leg.min_duration.total_seconds()) / interval.total_seconds()
         more = _growth(look, stable, margin)
         gathered = Growth(gathered.mean + stays * more.mean, gathered.variance + stays * more.variance)

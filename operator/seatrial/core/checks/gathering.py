@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from seatrial.api.status import Arms, CheckStatus, EvidenceStatus, PaceStatus, Tally
 from seatrial.core.checks.base import Situation, milliseconds
+from seatrial.core.checks.load import as_slow_before, followed
 from seatrial.core.checks.terms import Terms
 from seatrial.core.statistics import clumps
 from seatrial.core.statistics.clumps import Pace
@@ -25,10 +26,13 @@ OUTLIERS = 4
 
 def gathered(stored: CheckStatus, situation: Situation, new: Arms, terms: Terms) -> CheckStatus:
     """The evidence with one look's counts in it."""
+    if not terms.carried:
+        stored = followed(stored, situation, new)
+    limit = as_slow_before(stored.past, terms) if stored.burdened else None
     old: list[EvidenceStatus | None] = [*stored.evidence] or [None] * len(terms.sides)
     pace, since = pace_of(stored), milliseconds(stored.through or situation.start)
     evidence = [
-        _weighed(pace, side, situation, since, new, terms, mirrored=mirrored)
+        _weighed(pace, side, situation, since, new, terms, mirrored=mirrored, limit=limit)
         for side, mirrored in zip(old, terms.sides, strict=True)
     ]
     if situation.concurrent:
@@ -45,6 +49,7 @@ def _weighed(
     terms: Terms,
     *,
     mirrored: bool,
+    limit: float | None,
 ) -> EvidenceStatus:
     """Every bet is made with what was known before this look; that is what makes its evidence count."""
     base, clump = clumps.share(pace), clumps.clump(pace, terms.inflation)
@@ -61,6 +66,10 @@ def _weighed(
     worse = [0.0] * len(old.worse)
     if situation.concurrent and base + margin < _FULL:
         worse = [log_e(seen, base, share, margin, clump) for share in alternatives(base + margin, margin)]
+        if limit is not None and not mirrored:
+            # The smaller one is evidence against each of two claims: as quick as stable is, and as it was under as much load.
+            then = [log_e_alone(seen, share, limit, clump) for share in alternatives(limit, terms.margin(limit))]
+            worse = [min(pair) for pair in zip(worse, then, strict=True)]
     if worse:
         out["worse"] = _nats(restarted(in_nats(old.worse), worse, before, now, first))
     if terms.ceiling is not None and 0.0 < terms.ceiling < _FULL:
@@ -68,12 +77,13 @@ def _weighed(
             log_e_alone(seen, share, terms.ceiling, clump) for share in alternatives(terms.ceiling, terms.ceiling / 2.0)
         ]
         out["above"] = _nats(restarted(in_nats(old.above), above, before, now, first))
-
     alone = not situation.concurrent
     if (alone and terms.ceiling is None) or (not alone and pace.windows == 0):
         return old.model_copy(update=out)  # without any past, the first look only teaches what stable is like
     if alone is not old.alone:
         old = old.model_copy(update={"alone": alone, "step": [], "trial": []})
+    if not terms.carried and not old.step:
+        old = old.model_copy(update={"trial": []})  # the first look at this weight
     # To be better than a stable that is in trouble speaks for nobody.
     trouble = not mirrored and clumps.odd(pace, new.stable.events, new.stable.total, clump)
     weight, prudent = max(situation.weight, 0.01) / 100.0, clumps.clump(pace, terms.prudent)

@@ -3,8 +3,8 @@
 * **Fail**: evidence that the candidate is worse than stable by more than the margin, or above the ceiling. It may be asked at every
   look: a candidate as good as the check demands is failed in at most `FALSE_ALARM` of all trials, all checks together.
 * **Pass**: enough requests, and evidence that the harm this weight can do, weight × (candidate - stable), is within the
-  margin. At the last step the candidate itself has to be within it, on all evidence of the trial: one that is not passes in at
-  most `FALSE_PASS` of all trials.
+  margin. At the last step the candidate itself has to be within it, on all evidence of the trial (times of answers: of this
+  weight): one that is not passes in at most `FALSE_PASS` of all trials.
 * else **Inconclusive**, with the number of requests that is missing at today's shares, and the time they take.
 
 The statistics are in `core/statistics`; the promise and how it is split in `docs/verdicts.md`.
@@ -21,6 +21,7 @@ from seatrial.api.spec import WorseWhen
 from seatrial.api.status import Arms, CheckStatus, EvidenceStatus, Outcome
 from seatrial.core.checks.base import Situation, milliseconds, verdict
 from seatrial.core.checks.gathering import in_nats, in_the_mirror, pace_of, plus, within_ceiling, within_margin
+from seatrial.core.checks.load import load_of
 from seatrial.core.checks.terms import Terms
 from seatrial.core.statistics import clumps
 from seatrial.core.statistics.sequential import Counts, against, averaged
@@ -65,7 +66,7 @@ def judge_share(subject: str, terms: Terms, stored: CheckStatus, situation: Situ
     """The verdict on counted shares of any kind; `subject` begins its sentence."""
     if (sentence := failure(terms, stored, situation)) is not None:
         return verdict(stored, situation, Outcome.FAIL, f"{subject} {sentence}: fail")
-    seen = seen_in(stored.trial if situation.last else stored.step)
+    seen = seen_in(stored.trial if situation.last and terms.carried else stored.step)
     compare = situation.concurrent or (situation.last and terms.ceiling is None and seen.base_total > 0)
     if not compare and terms.ceiling is None:
         return verdict(
@@ -76,7 +77,9 @@ def judge_share(subject: str, terms: Terms, stored: CheckStatus, situation: Situ
             "and the check has no ceiling: set max",
         )
     said = f"{subject} {_numbers(seen, compared=compare)}"
-    if seen.total < situation.min_samples or not _sure(stored, situation):
+    if why := _burdened(terms, stored, seen, situation):
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {why}")
+    if seen.total < situation.min_samples or not _sure(terms, stored, situation):
         missing = _missing(terms, stored, seen, situation, compare)
         return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}")
     if _suspicion(stored, situation) > SUSPICION:
@@ -144,16 +147,33 @@ def _clearest(stored: CheckStatus, margin: float | None, ceiling: float | None, 
     return where, seen_in(arms)
 
 
-def _sure(stored: CheckStatus, situation: Situation) -> bool:
+def _burdened(terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation) -> str:
+    """Why a candidate that looks slower than stable is no failure yet; empty where it does not, or its pods bear no more."""
+    load, past = load_of(stored, situation), stored.past
+    if seen.total < situation.min_samples:
+        return ""
+    slower = seen.share > seen.base + terms.margin(clumps.share(pace_of(stored)))
+    if not (stored.burdened and slower) or load is None or past is None or past.total < 1:
+        return ""
+    return (
+        f"slower, but each of its pods answers {load.told()} as stable's, and it is not surely slower than stable was in the hour "
+        f"before the trial ({_percent(past.events / past.total)}): waits. With scale: Full at 50 %, or capacity: Shared, all pods "
+        "have as much to do"
+    )
+
+
+def _sure(terms: Terms, stored: CheckStatus, situation: Situation) -> bool:
     """Whether the evidence rules out what a Pass has to rule out, on every side."""
     threshold = _threshold(situation)
-    accepting = [_accepting(side, situation) for side in stored.evidence]
+    accepting = [_accepting(terms, side, situation) for side in stored.evidence]
     return bool(accepting) and all(logs and averaged(logs) >= threshold for logs in accepting)
 
 
-def _accepting(side: EvidenceStatus, situation: Situation) -> list[float]:
-    """Evidence for a Pass by bet, in nats."""
-    return in_nats(side.trial if situation.last else side.step)
+def _accepting(terms: Terms, side: EvidenceStatus, situation: Situation) -> list[float]:
+    """Evidence for a Pass by bet, in nats; none before the first look at a weight whose evidence stands alone."""
+    if situation.last and (terms.carried or side.step):
+        return in_nats(side.trial)
+    return in_nats(side.step)
 
 
 def _threshold(situation: Situation) -> float:
@@ -194,7 +214,7 @@ def requests_needed(
         else:
             assert terms.ceiling is not None
             growth = within_ceiling(one, terms.ceiling * allowed, clump)
-        have = _accepting(stored.evidence[index], situation) if stored.evidence else []
+        have = _accepting(terms, stored.evidence[index], situation) if stored.evidence else []
         goal = _threshold(situation) + math.log(len(growth))
         pairs = zip(have or [0.0] * len(growth), growth, strict=True)
         needed = [(goal - log) / gain * look for log, gain in pairs if gain > 1e-12]
@@ -222,7 +242,12 @@ def _time(more: float, stored: CheckStatus, situation: Situation) -> str:
 
 def _within(terms: Terms, stored: CheckStatus, situation: Situation, compare: bool) -> str:
     """What a Pass rules out."""
-    at = "" if situation.last else f" in all at {float(situation.weight):g}% weight"
+    at = f" in all at {float(situation.weight):g}% weight"
+    if situation.last:
+        load = None if terms.carried else load_of(stored, situation)
+        at = "" if terms.carried else " at this weight"
+        if load is not None and load.less:
+            at += f", where each of its pods answers {load.told()} as stable's"
     if compare:
         away = {WorseWhen.HIGHER: "worse", WorseWhen.LOWER: "lower", WorseWhen.EITHER: "away"}[terms.worse_when]
         return f"at most {_points(terms.margin(clumps.share(pace_of(stored))))} {away}{at}"

@@ -28,10 +28,10 @@ from seatrial.core.checks.blocks import (
     HIGHER,
     LOWER,
     Allowed,
+    accepting,
     allowed,
     amount,
     gathered,
-    halves,
     harm,
     kept,
     number,
@@ -42,7 +42,7 @@ from seatrial.core.checks.blocks import (
 )
 from seatrial.core.checks.forecast import Decision, per_minute, told
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, FALSE_STEP, SUSPICION
-from seatrial.core.checks.reading import LOOK_BACK, answers_of, born, not_scraped, sides, span, unseen_pod
+from seatrial.core.checks.reading import LOOK_BACK, answers_of, born, sides, span, unseen_pod, unusable
 from seatrial.core.legs import Kind, Leg
 from seatrial.core.questions import MetricAnswer, MetricQuestion, NoData, Series
 from seatrial.core.statistics import means
@@ -132,15 +132,14 @@ def fold(
     read = answers_of(check.name, sides(situation), stored, situation, answers)
     if isinstance(read, CheckStatus):
         return read
+    if (status := unusable(read, preset, stored, situation, end)) is not None:
+        return status
     samples = []
-    for side, arm, answer in read:
-        seen = counters.scrapes(answer.series)
-        if (problem := not_scraped(seen, side, arm, preset, end)) is not None:
-            return unanswered(stored, situation, Outcome.NO_DATA, problem)
-        of = tuple(one for one in answer.series if preset.part.matches(one.labels))
-        per = tuple(one for one in answer.series if preset.whole.matches(one.labels))
-        samples.append(_Sample(of, per, seen, born(arm)))
-    unseen = unseen_pod(samples[0].seen, read[0][1], end) if check.mean.revision_label is None else ""
+    for one in read:
+        of = tuple(found for found in one.series if preset.part.matches(found.labels))
+        per = tuple(found for found in one.series if preset.whole.matches(found.labels))
+        samples.append(_Sample(of, per, one.seen, born(one.arm)))
+    unseen = unseen_pod(read[0].seen, read[0].arm, end) if check.mean.revision_label is None else ""
     stored = stored.model_copy(update={"outcome": Outcome.INCONCLUSIVE, "message": unseen})
     if not situation.concurrent or situation.confirmed_at is None:
         now = milliseconds(situation.now)
@@ -198,14 +197,18 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
             f"{said}; {_when(mean, allows, way)}surely more than {_percent(allows.margin)} {_WAYS[way]} ({_rarity(worst)}): fail",
         )
     goal = -math.log(FALSE_PASS if situation.last else FALSE_STEP)
-    if not stored.evidence or any(safety(side, last=situation.last) < goal for side in stored.evidence):
+    if not stored.evidence or any(
+        safety(side, last=situation.last, carried=allows.carried) < goal for side in stored.evidence
+    ):
         return verdict(
             stored, situation, Outcome.INCONCLUSIVE, f"{said}: {_missing(check, stored, allows, situation, goal)}"
         )
     if worst > SUSPICION:
         why = "but worse of late, which is not sure yet: waits"
         return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}, {why}")
-    at = "" if situation.last else f" in all at {float(situation.weight):g}% weight"
+    at = f" in all at {float(situation.weight):g}% weight"
+    if situation.last:
+        at = "" if allows.carried else " at this weight"
     within = f"{said}; at most {_percent(allows.margin)} {_ways(allows)}{at}"
     if not situation.settled:
         waits = f"{within}: waits until the weight has been in force for two scrapes"
@@ -254,7 +257,7 @@ def _missing(check: Check, stored: CheckStatus, allows: Allowed, situation: Situ
 def needed(stored: CheckStatus, allows: Allowed, situation: Situation, goal: float) -> float | None:
     """How much more of `per` the candidate takes to pass, if both means stay as they are; None where no number does."""
     mean = stored.mean or MeanStatus()
-    spread, seen = spread_of(mean), mean.trial if situation.last else mean.step
+    spread, seen = spread_of(mean), mean.trial if situation.last and allows.carried else mean.step
     mine, others = _block_sizes(stored, allows, situation)
     total, count = pair(seen.candidate)
     base_total, base_count = pair(seen.stable)
@@ -268,7 +271,7 @@ def needed(stored: CheckStatus, allows: Allowed, situation: Situation, goal: flo
     blocks = 0.0
     for side, worse in zip(stored.evidence, allows.directions, strict=False):
         variance = spread.variance * (1.0 / mine + (1.0 + worse * margin) ** 2 / others)
-        logs = halves(side.trial if situation.last else side.step)
+        logs = accepting(side, last=situation.last, carried=allows.carried)
         growth = [means.gain(variance, margin - worse * away, part * margin) for part in means.GOOD]
         have = [min(pairs) for pairs in zip(*logs, strict=True)] or [0.0] * len(growth)
         aim = goal + math.log(len(growth))
@@ -354,7 +357,7 @@ def decisions(
         seconds = max(seconds, allows.samples / mine if index == 0 else 0.0, allows.duration.total_seconds() - watched)
         out.append(Decision(leg, seconds))
         stays = max(seconds, leg.min_duration.total_seconds())
-        gathered_before += grown[1] * stays / block
+        gathered_before += grown[1] * stays / block if allows.carried else 0.0
         watched += stays
     return tuple(out)
 

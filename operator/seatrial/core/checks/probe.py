@@ -15,7 +15,7 @@ from seatrial.core import counters
 from seatrial.core.checks import share
 from seatrial.core.checks.base import INGESTION, Arm, Place, Situation, milliseconds
 from seatrial.core.checks.preset import TIMED, Counted, Preset, literal
-from seatrial.core.checks.reading import LOOK_BACK, matching
+from seatrial.core.checks.reading import LOOK_BACK, Read, matching
 from seatrial.core.questions import (
     CounterQuestion,
     Counters,
@@ -164,8 +164,8 @@ def _count(loose: Preset, kind: CheckPreset, arm: Arm, answer: Counters, here: S
     for target, times in seen.times.items():
         # What a target had counted before its first scrape is not known, and other targets owe nothing to it.
         start, end = max(here.start.timestamp(), times[0]), here.now.timestamp()
-        own = [one for one in answer.series if counters.target_of(one.labels) == target]
-        sample = share.sample_of(check, loose, edge, "candidate", arm, own, seen)
+        own = tuple(one for one in answer.series if counters.target_of(one.labels) == target)
+        sample = share.sample_of(check, loose, edge, Read("candidate", arm, own, seen))
         tally = share.tally_of(check, sample, start, end, start)
         if isinstance(tally, NoData):
             return tally.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from seatrial.api.spec import MetricSource
@@ -12,6 +13,7 @@ from seatrial.core import counters
 from seatrial.core.checks.base import (
     INGESTION,
     Arm,
+    Hold,
     Place,
     Situation,
     milliseconds,
@@ -20,7 +22,7 @@ from seatrial.core.checks.base import (
 )
 from seatrial.core.checks.preset import Counted, Preset, literal, quote
 from seatrial.core.clock import WENT_AHEAD
-from seatrial.core.questions import Counters, Failure, MetricAnswer, NoData
+from seatrial.core.questions import Counters, Failure, Found, MetricAnswer, Missing, NoData, Series
 
 LOOK_BACK = timedelta(hours=1)
 """How far back a series may lie that shows that stable has such metrics, and how far its windows are looked at."""
@@ -50,6 +52,20 @@ def sides(situation: Situation) -> list[tuple[str, Arm]]:
 def question_key(name: str, side: str) -> str:
     """The key of the question about one side of a check."""
     return f"{name}/{side}"
+
+
+NOT_ASKED = Failure("Prometheus was not asked")
+OTHER = Failure("Prometheus gave an answer to another question")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What Prometheus has of one arm."""
+
+    side: str
+    arm: Arm
+    series: tuple[Series, ...]
+    seen: counters.Scrapes
 
 
 ALL = Counted("")
@@ -99,27 +115,50 @@ def answers_of(
     stored: CheckStatus,
     situation: Situation,
     answers: Mapping[str, MetricAnswer],
-) -> list[tuple[str, Arm, Counters]] | CheckStatus:
+) -> list[Read] | CheckStatus:
     """The counters of every side of a check, whole; or its status where one of them cannot be counted."""
-    read: list[tuple[str, Arm, Counters]] = []
+    read: list[Read] = []
     for side, arm in sides:
-        match answers.get(question_key(name, side), Failure("Prometheus was not asked")):
-            case Counters(warnings=warnings) if warnings:
-                return unanswered(
-                    stored,
-                    situation,
-                    Outcome.ERROR,
-                    f"a partial answer for {side} is not counted: {'; '.join(warnings)}",
-                )
-            case Counters() as answer:
-                read.append((side, arm, answer))
+        match whole(answers, question_key(name, side), side):
+            case Counters(series=series):
+                read.append(Read(side, arm, tuple(series), counters.scrapes(series)))
             case NoData(message):
                 return unanswered(stored, situation, Outcome.NO_DATA, message)
             case Failure(message):
                 return unanswered(stored, situation, Outcome.ERROR, message)
-            case _:
-                return unanswered(stored, situation, Outcome.ERROR, "Prometheus gave an answer to another question")
     return read
+
+
+def whole(answers: Mapping[str, MetricAnswer], key: str, side: str) -> Counters | NoData | Failure:
+    """The counters that were asked for, all of them: a part of an answer is a failure."""
+    match answers.get(key, NOT_ASKED):
+        case Counters(warnings=warnings) if warnings:
+            return Failure(f"a partial answer for {side} is not counted: {'; '.join(warnings)}")
+        case Counters() | NoData() | Failure() as answer:
+            return answer
+        case _:
+            return OTHER
+
+
+def existence(answers: Mapping[str, MetricAnswer], key: str) -> Found | Missing | Hold:
+    """Whether there is such a series, as far as that is known."""
+    match answers.get(key, NOT_ASKED):
+        case Found() | Missing() as answer:
+            return answer
+        case NoData(message) | Failure(message):
+            return Hold(message)
+        case _:
+            return Hold(OTHER.message)
+
+
+def unusable(
+    read: Sequence[Read], preset: Preset, stored: CheckStatus, situation: Situation, end: float
+) -> CheckStatus | None:
+    """The check's status where the numbers of an arm are not of now; None where all of them are."""
+    for one in read:
+        if (problem := not_scraped(one.seen, one.side, one.arm, preset, end)) is not None:
+            return unanswered(stored, situation, Outcome.NO_DATA, problem)
+    return None
 
 
 def not_scraped(seen: counters.Scrapes, side: str, arm: Arm, preset: Preset, end: float) -> str | None:

@@ -33,21 +33,22 @@ from seatrial.core.checks.preset import TIMED, Counted, Preset, literal, shared
 from seatrial.core.checks.reading import (
     ALL,
     LOOK_BACK,
+    Read,
     answers_of,
     born,
+    existence,
     matching,
-    not_scraped,
     own_metric,
     question_key,
     sides,
     span,
     unseen_pod,
+    unusable,
 )
 from seatrial.core.checks.terms import terms_of
 from seatrial.core.questions import (
     CounterQuestion,
     ExistsQuestion,
-    Failure,
     Found,
     MetricAnswer,
     MetricQuestion,
@@ -100,7 +101,7 @@ def opening(
         return CheckStatus(name=check.name, source=readable[0].source)
     looked_for: list[tuple[Preset, str, str]] = []
     for preset in readable:
-        match answers.get(_opening_key(check, preset), Failure("Prometheus was not asked")):
+        match existence(answers, _opening_key(check, preset)):
             case Found():
                 return CheckStatus(
                     name=check.name,
@@ -112,10 +113,8 @@ def opening(
             case Missing(nearest=names):
                 selector = matching(preset, (preset.exists,), ALL, situation.stable, situation)
                 looked_for.append((preset, selector, nearest(names)))
-            case NoData(message) | Failure(message):
-                return Hold(message)
-            case _:
-                return Hold("Prometheus gave an answer to another question")
+            case Hold() as hold:
+                return hold
     return Refusal(eligible.unseen(situation.stable.revision, looked_for, lacking))
 
 
@@ -236,27 +235,27 @@ def fold(
     if warm is not None and milliseconds(situation.now) <= warm:
         passed = {"through": milliseconds(situation.now), "outcome": Outcome.INCONCLUSIVE, "message": ""}
         return stored.model_copy(update=passed)
-    seen = {side: counters.scrapes(answer.series) for side, _, answer in read}
     if preset.source is MetricSource.GATEWAY and not preset.own_proof:
         # One proxy counts both arms: a scrape that shows the other one's series shows that this one's were 0.
-        together = counters.scrapes([one for _, _, answer in read for one in answer.series])
-        seen = dict.fromkeys(seen, together)
-    for side, arm, _ in read:
-        if (problem := not_scraped(seen[side], side, arm, preset, end)) is not None:
-            return unanswered(stored, situation, Outcome.NO_DATA, problem)
+        together = counters.scrapes([one for arm in read for one in arm.series])
+        read = [replace(arm, seen=together) for arm in read]
+    if (status := unusable(read, preset, stored, situation, end)) is not None:
+        return status
     edge, timed = stored.slower_than, preset.timed(check.preset)
     if timed is not None and edge is None:
-        control = read[-1][2].series
+        control = read[-1].series
         chosen = edge_of(check, preset, timed, control)
         if isinstance(chosen, NoData):
             return unanswered(stored, situation, Outcome.NO_DATA, chosen.message)
         edge = chosen
-    samples = [sample_of(check, preset, edge, side, arm, answer.series, seen[side]) for side, arm, answer in read]
+    samples = [sample_of(check, preset, edge, one) for one in read]
     for sample in samples:
         if timed is not None and sample.all and not sample.bad:
             return unanswered(stored, situation, Outcome.ERROR, f"{sample.side} has no bucket with the edge {edge}")
     if stored.pace is None and situation.concurrent:
-        stored = stored.model_copy(update={"pace": kept(_past(check, samples[-1], start, situation))})
+        pace = _past(check, samples[-1], start, situation)
+        past = Tally(events=round(pace.events), total=round(pace.total)) if timed is not None and pace.windows else None
+        stored = stored.model_copy(update={"pace": kept(pace), "past": past})
     # Counts of this weight began when it was confirmed; a pod born since then has no past to leave out.
     since = min(start, (situation.confirmed_at or situation.now).timestamp())
     start = max(_countable_from(sample, start, end, since) for sample in samples)
@@ -295,21 +294,18 @@ def sample_of(
     check: Check,
     preset: Preset,
     edge: str | None,
-    side: str,
-    arm: Arm,
-    series: Sequence[Series],
-    seen: counters.Scrapes,
+    read: Read,
 ) -> Sample:
     """The series of one arm that a check counts; `edge` for what is timed."""
     timed = preset.timed(check.preset)
     if timed is None or edge is None:
-        mine = [one for one in series if preset.is_request(one.labels)]
-        bad = [one for one in series if preset.is_error(one.labels)]
+        mine = [one for one in read.series if preset.is_request(one.labels)]
+        bad = [one for one in read.series if preset.is_error(one.labels)]
     else:
-        mine = [one for one in series if timed.matches(one.labels)]
+        mine = [one for one in read.series if timed.matches(one.labels)]
         bad = [one for one in mine if _le(one) == float(edge)]
         mine = [one for one in mine if math.isinf(_le(one))]
-    return Sample(side, arm, tuple(bad), tuple(mine), seen, preset.own_labels)
+    return Sample(read.side, read.arm, tuple(bad), tuple(mine), read.seen, preset.own_labels)
 
 
 def _le(one: Series) -> float:
@@ -395,14 +391,14 @@ def history(
     read = answers_of(check.name, asked, stored, situation, answers)
     if isinstance(read, CheckStatus):
         return read.message
-    series = [one for _, _, answer in read for one in answer.series]
+    series = tuple(one for arm in read for one in arm.series)
     edge, timed = None, preset.timed(check.preset)
     if timed is not None:
         chosen = edge_of(check, preset, timed, series)
         if isinstance(chosen, NoData):
             return chosen.message
         edge = chosen
-    both = sample_of(check, preset, edge, "stable", read[-1][1], series, counters.scrapes(series))
+    both = sample_of(check, preset, edge, replace(read[-1], series=series, seen=counters.scrapes(series)))
     if not both.all:
         return f"Prometheus has no samples of its requests in that time ({preset.title})"
     start, end = (at.timestamp() for at in span(stored, situation))

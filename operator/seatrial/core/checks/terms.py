@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from seatrial.api.spec import Check, CheckPreset, Margin, WorseWhen
+from seatrial.api.spec import Check, CheckPreset, Margin, Mean, Share, WorseWhen
+from seatrial.core.checks.preset import TIMED
 from seatrial.core.statistics import clumps
 
 RELATIVE_FLOOR = 0.0025
@@ -20,6 +22,8 @@ DEFAULT_MARGIN = {
 """What a preset allows where a check says nothing of it."""
 DEFAULT_MAX = {CheckPreset.ERRORS: 0.05}
 """The largest share, as a share of 1."""
+_OF_TIME = frozenset({"seconds", "milliseconds", "microseconds", "ms", "us", "time", "duration", "latency"})
+"""Words in the name of a metric that adds up times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Terms:
     """The same for a Pass."""
     worse_when: WorseWhen = WorseWhen.HIGHER
     """Which change counts against the candidate."""
+    carried: bool = True
+    """What spoke for the candidate at lower weights counts at the last step. Times do not: they depend on the load of a pod."""
 
     @property
     def sides(self) -> tuple[bool, ...]:
@@ -57,7 +63,19 @@ def terms_of(check: Check) -> Terms:
         ceiling, margin = DEFAULT_MAX.get(check.preset), check.margin or DEFAULT_MARGIN[check.preset]
     if check.max is not None:
         ceiling = float(check.max.rstrip("%")) / (100.0 if check.max.endswith("%") else 1.0)
-    return terms(margin, ceiling, worse_when=check.worse_when or WorseWhen.HIGHER)
+    found = terms(margin, ceiling, worse_when=check.worse_when or WorseWhen.HIGHER)
+    timed = check.preset in TIMED or (check.share is not None and of_time(check.share))
+    return replace(found, carried=not timed)
+
+
+def of_time(counted: Mean | Share) -> bool:
+    """Whether a check is about times that the model's pods took, by the name of what is added up: a mean of them, or the share in
+    a bucket of their histogram.
+    """
+    named = re.split("[_:]", counted.of.split("{", 1)[0].strip())
+    if counted.revision_label is not None or (isinstance(counted, Share) and named[-1] != "bucket"):
+        return False
+    return not _OF_TIME.isdisjoint(named)
 
 
 def terms(
