@@ -20,7 +20,7 @@ from seatrial.core.questions import CounterQuestion, Questions
 from seatrial.core.snapshot import Snapshot
 from seatrial.core.state import Manifest, Ref
 from tests.core.test_house import policy
-from tests.core.test_live import USUAL as SNAPSHOT
+from tests.sim.training import USUAL as SNAPSHOT
 from tests.sim.world import NAME, Behaviour, World, base_spec, settled
 
 Spec = dict[str, Any]

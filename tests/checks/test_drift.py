@@ -366,6 +366,7 @@ def test_too_few_predictions_say_how_many_and_how_long() -> None:
     assert "needs about" in status.message
     assert "more predictions, " in status.message
     assert "at today's rate" in status.message
+    assert f"needs about {status.needs:,} more" in status.message
     assert status.drift is not None
     assert status.drift.looks == 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -112,12 +113,16 @@ def test_verdicts_and_their_sentences(looks: list[Arms], where: dict[str, Any], 
     said = judge(looks, **where)
     assert (said.outcome, said.message) == (outcome, message)
     assert said.at == T0 + len(looks) * INTERVAL
+    missing = re.search(r"needs (?:about )?([\d,]+) more", message)
+    only_time = 0 if "two scrapes" in message else None
+    assert said.needs == (int(missing[1].replace(",", "")) if missing else only_time)
 
 
 def test_what_is_worse_than_the_margin_without_being_sure_cannot_pass() -> None:
     said = judge([arms((12, 1000), (5, 1000))] * 6, past=[arms((0, 0), (1, 200))] * 240, last=True, weight=50.0)
     assert said.outcome is Outcome.INCONCLUSIVE
     assert said.message.endswith("cannot pass at these shares, however many requests come")
+    assert said.needs is None
 
 
 def test_a_fresh_fault_fails_although_the_past_was_healthy() -> None:

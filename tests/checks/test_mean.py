@@ -334,6 +334,7 @@ def test_nothing_is_said_before_the_horizon_however_bad_it_looks() -> None:
     assert few.message.endswith(
         "no verdict before 1,000 shop_orders_total and 1h: needs 440 more shop_orders_total (55m at today's rate)"
     )
+    assert (early.needs, few.needs) == (0, 440)
 
 
 def test_the_horizon_is_the_checks_own() -> None:
@@ -365,7 +366,10 @@ def test_an_undecided_verdict_says_what_is_missing() -> None:
     assert undecided.outcome is Outcome.INCONCLUSIVE
     assert "needs about " in undecided.message
     assert undecided.message.endswith("at today's rate")
+    assert undecided.needs is not None
+    assert undecided.needs > 0
     worse = watched(0.94, 61, cv=0.9)
+    assert worse.needs is None
     assert worse.message.endswith("cannot pass at these means, however long it is watched")
 
 

@@ -128,7 +128,10 @@ LATENCY = CheckStatus(
     outcome=Outcome.INCONCLUSIVE,
     message="latency 1.9 % slower than 250 ms against 1.6 %: about 340 more requests are needed",
     at=before(seconds=9),
+    through=before(seconds=9),
+    step=arms(17, 884, 42, 2650),
     trial=arms(236, 12410, 1781, 111320),
+    needs=340,
 )
 COST = CheckStatus(
     name="cost",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import doctest
-import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,10 +16,12 @@ from seatrial.core.plan import ask, plan
 from seatrial.core.snapshot import Snapshot
 from seatrial.core.state import Manifest
 from seatrial.runtime.telemetry import Telemetry
+from tests.core.test_house import policy
 from tests.core.test_stories import check_story, ends
 from tests.sim.invariants import Invariants
 from tests.sim.prometheus import Weather
-from tests.sim.world import SCORES, Behaviour, World, base_spec, below, settled
+from tests.sim.training import USUAL, trained
+from tests.sim.world import Behaviour, World, base_spec, settled
 
 TOLD: dict[str, Any] = {}
 EVERY = 60
@@ -30,21 +31,6 @@ EVERY = 60
 def story(tell: Any) -> Any:
     TOLD[tell.__name__] = tell
     return tell
-
-
-def trained(higher: float = 0.0, *, total: int = 20_000, **more: Any) -> Manifest:
-    """The snapshot of a model whose scores in training were so much higher than usual."""
-    cumulative = [round(total * below(edge, higher)) for edge in (*SCORES, math.inf)]
-    counts = [upper - lower for lower, upper in zip([0, *cumulative], cumulative, strict=False)]
-    edges = tuple(f"{edge:g}" for edge in SCORES)
-    return snapshot.build(
-        "fraud-model-score",
-        "models",
-        Snapshot(**{"metric": "model_score", "counts": tuple(counts), "edges": edges, **more}),
-    )
-
-
-USUAL = trained()
 
 
 def watched(of: Manifest = USUAL, **changes: Any) -> dict[str, Any]:
@@ -457,6 +443,18 @@ def test_what_is_watched_no_more_ends_its_alert() -> None:
     world.run(5)
     assert world.status.live == []
     assert told(world) == ["TrainingDrift", "TrainingDriftEnded"]
+
+
+def test_house_rules_leave_what_is_watched_alone() -> None:
+    world = serving()
+    critical = policy(
+        checks=[{"name": "errors", "preset": "Errors"}], require={"checks": ["errors"], "minSamples": 900}
+    )
+    world.rules("a policy that requires a check", critical)
+    world.run(5)
+    assert world.status.house
+    becomes(world, LiveState.WITHIN)
+    assert known(world).name == "scores"
 
 
 def test_a_distance_near_the_limit_says_what_would_tell() -> None:

@@ -116,15 +116,15 @@ def exporter() -> Iterator[Exporter]:
 
 
 @contextmanager
-def started(folder: Path, scrape: Sequence[object]) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes so every second; `SEATRIAL_TEST_PROMETHEUS` names another binary."""
+def started(folder: Path, scrape: Sequence[object], **more: object) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes so every second; `SEATRIAL_TEST_PROMETHEUS` names another binary, `more` of its configuration."""
     try:
         binary = os.environ.get("SEATRIAL_TEST_PROMETHEUS") or str(tools.path("prometheus"))
     except DevError as error:
         pytest.skip(f"no Prometheus: {error}")
     config = folder / "prometheus.yml"
     config.write_text(
-        json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": scrape})
+        json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": scrape, **more})
     )
     port = free_port()
     with (folder / "log").open("wb") as log:

@@ -132,7 +132,7 @@ async def test_another_config_map_under_the_name_is_noticed(plane: Plane, client
         await world.until(state("Within"))
         stored = await client.get(CONFIG_MAP, plane.namespace, NAME)
         await client.delete(CONFIG_MAP, plane.namespace, NAME, uid=stored["metadata"]["uid"])
-        text = SNAPSHOT["data"]["snapshot.json"].replace("3000", "9000")
+        text = SNAPSHOT["data"]["snapshot.json"].replace("3000", "9000", 1)
         await client.create({**own, "data": {**SNAPSHOT["data"], "snapshot.json": text}})
         clock.ahead += timedelta(minutes=2)
         status = await world.until(state("BadSnapshot"))

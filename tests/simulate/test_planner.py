@@ -14,9 +14,10 @@ from seatrial.api.spec import ModelDeploymentSpec
 np = pytest.importorskip("numpy", reason="make test installs numpy")
 pytestmark = pytest.mark.timeout(300)
 
-from seatrial.simulate import fleet, world  # noqa: E402  they need numpy
+from seatrial.simulate import fleet, predictions, world  # noqa: E402  they need numpy
+from seatrial.simulate.counts import Counts, Four, Stretch  # noqa: E402
 from seatrial.simulate.course import Course, course  # noqa: E402
-from seatrial.simulate.fleet import Counts, End, Stretch, Watched  # noqa: E402
+from seatrial.simulate.fleet import End, Watched  # noqa: E402
 from seatrial.simulate.judge import Array  # noqa: E402
 from seatrial.simulate.traffic import Candidate, Traffic  # noqa: E402
 
@@ -29,7 +30,7 @@ BASE: dict[str, Any] = {
 SHORT = {"canary": {"steps": [{"weight": w, "minDuration": "2m"} for w in (5, 25, 50)]}}
 NONE = {"probation": {"duration": "0s"}}
 ONE = {"analysis": {"checks": [{"name": "errors", "preset": "Errors"}]}}
-LOWER = {
+LOWER: dict[str, Any] = {
     "name": "orders",
     "share": {"of": "orders_total", "per": "offers_total"},
     "margin": {"points": "3"},
@@ -43,25 +44,35 @@ class Told:
     def __init__(self, voyage: world.Voyage) -> None:
         self.voyage, self.at = voyage, 0
 
-    def past(self, length: float, windows: int) -> list[tuple[Mapping[str, Array], Array]]:
+    def past(self, length: float, windows: int) -> list[Mapping[str, tuple[Array, Array]]]:
         assert len(self.voyage.past) == windows
         return [
-            ({name: np.array([e]) for name, (e, _) in window.items()}, np.array([next(iter(window.values()))[1]]))
+            {name: (np.array([events]), np.array([total])) for name, (events, total) in window.items()}
             for window in self.voyage.past
         ]
+
+    def hour(self, name: str) -> tuple[int, Array, Array]:
+        rows, inflation = self.voyage.bins[name]
+        return rows, np.array([1e9]), np.array([inflation])
 
     def between(self, stretch: Stretch) -> Counts:
         if self.at >= len(self.voyage.looks):
             pytest.fail(f"the planner has looked {self.at} times, and the fleet looks on, at {stretch.end[0]:.0f} s")
-        counts = self.voyage.looks[self.at].counts
+        look = self.voyage.looks[self.at]
         self.at += 1
-        first = next(iter(counts.values()))
-        return Counts(
-            np.array([first[1]]),
-            np.array([first[3]]),
-            {name: np.array([tally[0]]) for name, tally in counts.items()},
-            {name: np.array([tally[2]]) for name, tally in counts.items()},
-        )
+        predicted = {name: (np.zeros((rows, 1)), np.zeros((rows, 1))) for name, (rows, _) in self.voyage.bins.items()}
+        predicted |= {
+            name: (np.array(mine)[:, None], np.array(others)[:, None])
+            for name, (mine, others) in look.predictions.items()
+        }
+        shares = {name: _arrays(look.counts.get(name, (0, 0, 0, 0))) for name in self.voyage.past[0]}
+        total = max((tally[1] for tally in look.counts.values()), default=0)
+        return Counts(np.array([total]), shares, predicted)
+
+
+def _arrays(tally: tuple[int, int, int, int]) -> Four:
+    e, n, b, m = (np.array([number]) for number in tally)
+    return e, n, b, m
 
 
 def plan(**changes: Any) -> Course:
@@ -118,6 +129,53 @@ CASES: dict[str, tuple[Course, Traffic, Candidate, End]] = {
     "a share that does not fall": (
         plan(strategy={"stages": [SHORT], **NONE}, analysis={"checks": [LOWER], "interval": "20s", "minSamples": 3000}),
         Traffic(60.0, {"orders": 0.3}), HEALTHY, End.ACCEPTED,
+    ),
+}  # fmt: skip
+DRIFT = {"name": "scores", "drift": {"histogram": "model_score"}}
+KINDS_OF_CLASS = predictions.Shares(("block", "review", "allow"), (0.03, 0.07, 0.9))
+SCORED = Traffic(30.0, {"errors": 0.01}, predictions={"scores": predictions.even()})
+ERRORS = {"name": "errors", "preset": "Errors"}
+ORDERS = {**LOWER, "share": {"of": "orders_total", "per": "offers_total", "revisionLabel": "revision"}}
+
+
+def _drifted(shares: predictions.Shares, shift: float, late: float = 0.0) -> Candidate:
+    return Candidate("drifted", predictions={"scores": shares.moved(shift)}, late=late)
+
+
+CASES |= {
+    "predictions that have moved": (
+        plan(analysis={"checks": [ERRORS, DRIFT]}), SCORED, _drifted(predictions.even(), 1.0), End.PAUSED,
+    ),
+    "predictions that move late": (
+        plan(strategy={"stages": [SHORT], "probation": {"duration": "1h", "holdback": 20}},
+             analysis={"checks": [{**DRIFT, "onFail": "Rollback"}]}),
+        SCORED, _drifted(predictions.even(), -1.0, late=700.0), End.BACK_LATER,
+    ),
+    "predictions that move on probation pause nothing": (
+        plan(strategy={"stages": [SHORT], "probation": {"duration": "20m", "holdback": 20}}, analysis={"checks": [DRIFT]}),
+        SCORED, _drifted(predictions.even(), -1.0, late=700.0), End.ACCEPTED,
+    ),
+    "predictions in a shadow": (
+        plan(strategy={"stages": [{"shadow": {"percent": 30, "minDuration": "3m"}}, SHORT], **NONE},
+             analysis={"checks": [ERRORS, DRIFT]}),
+        SCORED, HEALTHY, End.ACCEPTED,
+    ),
+    "classes that have moved": (
+        plan(analysis={"checks": [{"name": "scores", "drift": {"classes": "a_total", "by": "b", "statistic": "JS"}}]}),
+        Traffic(30.0, {}, predictions={"scores": KINDS_OF_CLASS}), _drifted(KINDS_OF_CLASS, -0.8), End.PAUSED,
+    ),
+    "labels that come late, with their requests": (
+        plan(strategy={"stages": [SHORT], **NONE}, analysis={"checks": [ORDERS]}),
+        Traffic(60.0, {"orders": 0.3}, delays={"orders": 900.0}, all_late=True), HEALTHY, End.ACCEPTED,
+    ),
+    "labels that come late, after their requests": (
+        plan(analysis={"checks": [ORDERS]}),
+        Traffic(60.0, {"orders": 0.3}, delays={"orders": 900.0}), HEALTHY, End.BACK,
+    ),
+    "labels that a shadow has none of": (
+        plan(strategy={"stages": [{"shadow": {"percent": 30, "minDuration": "3m"}}, SHORT], **NONE},
+             analysis={"checks": [ERRORS, ORDERS]}),
+        Traffic(60.0, {"errors": 0.01, "orders": 0.3}), HEALTHY, End.ACCEPTED,
     ),
 }  # fmt: skip
 ENDS = {"accepted": End.ACCEPTED, "sent back": End.BACK, "sent back later": End.BACK_LATER, "paused": End.PAUSED}

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from tests.sim.training import USUAL as SNAPSHOT
 from tests.sim.world import NAME, TEAM, base_spec
 
 Spec = dict[str, Any]
@@ -41,6 +42,8 @@ def _by_what_it_says(make: Callable[[], Spec]) -> Callable[[], Spec]:
             {"name": "decided", "drift": {"classes": "decisions_total", "by": "decision", "statistic": "JS"}},
             {"name": "revenue", "mean": shop, "margin": {"relative": "50%"}, "minSamples": 100, "minDuration": "20s"},
         ]
+        watched = {"name": "scores", "drift": {"histogram": "model_score"}, "window": "10m", "every": "1m"}
+        spec["analysis"]["live"] = [{**watched, "snapshot": {"name": SNAPSHOT["metadata"]["name"]}}]
         return spec
 
     return made

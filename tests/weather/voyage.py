@@ -21,6 +21,7 @@ from seatrial.core.commands import Action
 from seatrial.core.state import Plan
 from tests.sim.chance import quick
 from tests.sim.invariants import Invariants
+from tests.sim.training import USUAL
 from tests.sim.world import Moment, World, rule_of, settled
 from tests.weather.errands import CANDIDATE, ERRANDS, PATIENCE, Deed, Errand, obeyed
 from tests.weather.faults import FAULTS, Cost, Fault, Situation
@@ -119,6 +120,7 @@ class Voyage:
         spec = STRATEGIES[strategy]()
         errand.spec(spec)
         self.world = World(seed=number, spec=spec, draw=quick, team="routeRef" in spec["traffic"])
+        self.world.config_maps[USUAL["metadata"]["name"]] = USUAL
         self.world.plan_twice = 5
         self.invariants = Invariants(lossless=False)
         self.truth = Truth(self.world, loses=errand.loses)

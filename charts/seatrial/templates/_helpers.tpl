@@ -92,7 +92,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list]
-# Recorded requests of a preflight, by name.
+# Recorded requests of a preflight, and training snapshots, by name.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]

@@ -358,6 +358,10 @@ class MeanStatus(Model):
     """Sums over the blocks, in standard deviations, from which the interval of the verdict is found."""
 
 
+MOST_NEEDED = 10**12
+"""A larger number of requests is as good as none."""
+
+
 class CheckStatus(Model):
     """A check's evidence and its latest verdict."""
 
@@ -409,6 +413,9 @@ class CheckStatus(Model):
     """Predictions by bin, for a drift check; unset until stable has made enough to choose the bins from."""
     mean: MeanStatus | None = None
     """What was counted, for a check on a mean."""
+    needs: Annotated[int, Field(ge=0, le=MOST_NEEDED)] | None = None
+    """How many more requests on the candidate (predictions; of a mean, of `per`) make an undecided check pass, if shares stay as
+    they are; unset where no number does or none is known."""
     forecast: Sentence = ""
     """Why this plan will be slow to decide at stable's rate, or cannot; empty where it will not."""
 

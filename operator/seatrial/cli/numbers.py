@@ -59,6 +59,15 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def edge(text: str) -> float | None:
+    """The upper edge of a bucket; None where it is no number."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return None if math.isnan(value) else value
+
+
 def _number(text: str) -> float | None:
     try:
         value = float(text)

@@ -11,6 +11,7 @@ from seatrial.api.spec import ModelDeploymentSpec
 from seatrial.cli.numbers import Numbers
 from seatrial.core.checks.forecast import PLAINLY, Stable, decisions, discovery, told, warning
 from seatrial.core.checks.terms import terms_of
+from seatrial.core.plain import percent
 from seatrial.simulate.course import course
 
 
@@ -21,6 +22,7 @@ def power(document: dict[str, Any], known: Numbers) -> Iterator[Finding | str]:
     """
     spec = ModelDeploymentSpec.model_validate(crd.with_defaults(document)["spec"])
     found = course(document["metadata"]["name"], spec)
+    counted = sum(1 for check in spec.analysis.checks if check.query is None)
     for index, check in enumerate(found.checks):
         share = known.of(check)
         if share is None:
@@ -33,11 +35,11 @@ def power(document: dict[str, Any], known: Numbers) -> Iterator[Finding | str]:
             passes = "never passes" if decided.seconds is None else f"passes in about {told(decided.seconds)}"
             line = f"check {check.name}, {leg.told()}: {requests:,.0f} requests in its minDuration; a candidate as good as stable {passes}"
             if not terms.sides[0]:
-                seconds = discovery(terms, stable, leg, found.interval, len(found.checks))
-                rise = f"a rise from {share * 100:.2g}% to {min(share + PLAINLY, 0.99) * 100:.2g}%"
+                seconds = discovery(terms, stable, leg, found.interval, counted)
+                rise = f"a rise from {percent(share)} to {percent(min(share + PLAINLY, 0.99))}"
                 line += f"; {rise} is {'never found' if seconds is None else f'found in about {told(seconds)}'}"
             yield line
-        if sentence := warning(check.name, terms, stable, found.legs, *given, len(found.checks)):
+        if sentence := warning(check.name, terms, stable, found.legs, *given, counted):
             path = (
                 f"spec.analysis.checks[{index}]"
                 if "checks" in (document["spec"].get("analysis") or {})

@@ -445,6 +445,16 @@ class Reading:
         )
 
     @property
+    def asked_checks(self) -> list[Mapping[str, Any]]:
+        """The checks as the spec has them."""
+        return list(raw.mappings(raw.mapping(self._spec, "analysis"), "checks"))
+
+    @property
+    def check_entries(self) -> list[Mapping[str, Any]]:
+        """The checks as status has them."""
+        return list(raw.mappings(self._status, "checks"))
+
+    @property
     def checks(self) -> list[CheckView]:
         """The checks and their latest verdicts."""
         return [
@@ -458,7 +468,7 @@ class Reading:
                 raw.text(entry, "value"),
                 raw.text(entry, "forecast"),
             )
-            for entry in raw.mappings(self._status, "checks")
+            for entry in self.check_entries
         ]
 
     @property

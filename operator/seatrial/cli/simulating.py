@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO
 
-from seatrial.cli import numbers
+from seatrial.cli import moving, numbers
 from seatrial.cli.errors import OK, USAGE, CliError
 from seatrial.cli.lint import documents
 from seatrial.core.checks.forecast import PLAINLY
 
 if TYPE_CHECKING:
     from seatrial.simulate.course import Course
+    from seatrial.simulate.predictions import Shares
     from seatrial.simulate.report import Fate
     from seatrial.simulate.traffic import Candidate, Traffic
 
 EXAMPLE = """\
 Two questions decide about steps: how long does a good model wait, and how many users meet a bad one? This command
 sends thousands of candidates through the plan in FILE, with the judge that the operator has, and one through the
-operator's planner itself. Three kinds: one as good as stable, one worse by just the margin of the first check, and a
-bad one.
+operator's planner itself: one as good as stable, one worse by just the margin of the first check, a bad one, and with --drift one
+whose predictions have moved.
 
   seatrial simulate fraud.yaml --rate 20 --errors 1% --bad 5%
   seatrial simulate fraud.yaml --rate 20 --errors 1% --bad 5% --late 30m     the fault begins after half an hour
   seatrial simulate fraud.yaml --rate 120/m --daily 6 --clumps 3             nights are quiet, errors come in threes
   seatrial simulate fraud.yaml --rate 20 --share orders=12% --bad orders=9%  a check of your own
+  seatrial simulate fraud.yaml --rate 20 --drift 1                           predictions move by a standard deviation
+  seatrial simulate fraud.yaml --rate 20 --predicted classes=block:3%,allow:97% --drift classes=block:6%,allow:94%
+  seatrial simulate fraud.yaml --rate 20 --share orders=12% --label-delay orders=30m --per-late    orders come late
   seatrial simulate fraud.yaml --from-prometheus http://localhost:9090 --window 6h
 
 Change a step, a margin or minSamples in FILE, and run it again. The same --seed gives the same output. No cluster is
@@ -62,6 +69,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         help="its share of errors, or of another check; 4 points more than stable's of the first check where left out",
     )  # fmt: skip
     bad.add_argument("--late", type=_time, default="0s", metavar="TIME", help="how long it is as good as stable (0s)")
+    moving.add_arguments(sub)
     how = sub.add_argument_group("how")
     how.add_argument("--runs", type=numbers.whole, default=1000, metavar="N", help="trials of each candidate (1000)")
     how.add_argument("--seed", type=int, default=1, metavar="N", help="of chance (1)")
@@ -97,7 +105,6 @@ def simulate(args: argparse.Namespace, out: TextIO) -> int:
     found, raw, namespace = _course(args.file)
     try:
         from seatrial.simulate import picture, report  # noqa: PLC0415
-        from seatrial.simulate.traffic import Candidate  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "numpy":
             raise
@@ -105,15 +112,18 @@ def simulate(args: argparse.Namespace, out: TextIO) -> int:
             "simulate needs numpy, which is not installed: pip install 'seatrial[simulate]'", USAGE
         ) from None
     traffic = _traffic(args, found, raw, namespace)
-    candidates = [Candidate(report.GOOD), Candidate(report.MARGIN, _by_the_margin(found, traffic))]
-    candidates.append(Candidate(report.BAD, _bad(args, found, traffic), args.late.total_seconds()))
+    candidates = _candidates(args, found, traffic)
     horizon = args.longest.total_seconds()
-    fates = [_fate(found, traffic, one, args.runs, args.seed + index, horizon) for index, one in enumerate(candidates)]
+    fates = [
+        _fate(found, traffic, one, said, args.runs, args.seed + index, horizon)
+        for index, (one, said) in enumerate(candidates)
+    ]
     if args.output == "json":
         json.dump(report.document(found, traffic, fates, args.seed, horizon), out, indent=2, ensure_ascii=False)
         out.write("\n")
     else:
-        for line in report.text(found, traffic, fates, args.seed, horizon):
+        width = max(60, min(get_terminal_size().columns, 160)) if out.isatty() else report.WIDTH
+        for line in report.text(found, traffic, fates, args.seed, horizon, width):
             out.write(f"{line}\n")
     if plot:
         try:
@@ -139,9 +149,10 @@ def _course(path: str) -> tuple[Course, dict[str, Any], str]:
         raise CliError(f"{path}: {wrong[0].path}: {wrong[0].message}; seatrial lint says it all", USAGE)
     raw = crd.with_defaults(document)["spec"]
     found = course(document["metadata"]["name"], ModelDeploymentSpec.model_validate(raw))
-    if not found.checks:
+    if not found.judged:
         raise CliError(
-            f"{path}: there is no check that counts a share (Errors, Latency, share), so there is nothing to simulate: "
+            f"{path}: there is no check that counts a share (Errors, Latency, share) or compares predictions (drift), so there is "
+            "nothing to simulate: "
             "such a plan goes by time and the health of pods",
             USAGE,
         )
@@ -160,9 +171,10 @@ def _traffic(args: argparse.Namespace, found: Course, raw: dict[str, Any], names
         from seatrial.simulate.replay import ReplayError, replay  # noqa: PLC0415
 
         try:
-            return replay(args.from_prometheus, args.window, found, raw, namespace, args.revision, args.clumps)
+            past = replay(args.from_prometheus, args.window, found, raw, namespace, args.revision, args.clumps)
         except ReplayError as error:
             raise CliError(f"--from-prometheus: {error}", USAGE) from None
+        return replace(past, **_also(args, found, past.predictions))
     if args.rate is None:
         raise CliError("how many requests come? give --rate, such as --rate 20, or --from-prometheus URL", USAGE)
     shares = numbers.shares_of(args.share, found.checks, "--share")
@@ -174,7 +186,49 @@ def _traffic(args: argparse.Namespace, found: Course, raw: dict[str, Any], names
         if share is None:
             raise CliError(f"check {check.name}: what is stable's share? give --share {check.name}=12%", USAGE)
         out[check.name] = share
-    return Traffic(args.rate, out, args.clumps, args.daily)
+    return Traffic(args.rate, out, args.clumps, args.daily, **_also(args, found, {}))
+
+
+def _also(args: argparse.Namespace, found: Course, known: Mapping[str, Shares]) -> dict[str, Any]:
+    """What traffic is made of beside rates and shares: how predictions are divided, and how late labels come."""
+    from seatrial.core.checks import counts_elsewhere  # noqa: PLC0415
+
+    elsewhere = [check for check in (*found.checks, *found.means) if counts_elsewhere(check)]
+    delays = moving.of_checks(args.label_delay, elsewhere, "--label-delay", "those with a revisionLabel are")
+    if args.per_late and not delays:
+        raise CliError("--per-late: how late? give --label-delay too, such as --label-delay 30m", USAGE)
+    predicted = moving.predicted(args, found, known)
+    return {"predictions": predicted, "delays": delays, "all_late": args.per_late}
+
+
+def _candidates(args: argparse.Namespace, found: Course, traffic: Traffic) -> list[tuple[Candidate, str]]:
+    """All kinds, with a few words about each."""
+    from seatrial.simulate import report  # noqa: PLC0415
+    from seatrial.simulate.traffic import Candidate  # noqa: PLC0415
+
+    def shares(candidate: Candidate) -> tuple[Candidate, str]:
+        told = (
+            f"{name} {report.percent(traffic.shares[name] + candidate.more.get(name, 0.0))}"
+            for name in (candidate.more or traffic.shares)
+        )
+        return candidate, ", ".join(told)
+
+    out = [shares(Candidate(report.GOOD))]
+    late = args.late.total_seconds()
+    if found.checks:
+        out.append(shares(Candidate(report.MARGIN, _by_the_margin(found, traffic))))
+        out.append(shares(Candidate(report.BAD, _bad(args, found, traffic), late=late)))
+    else:
+        check = found.drifts[0]
+        just, told = moving.to_the_limit(check, traffic.predictions[check.name])
+        out.append((Candidate(report.MARGIN, predictions={check.name: just}), told))
+        numbers.shares_of(args.bad, (), "--bad")
+    if moved := moving.moved(args, found, traffic.predictions):
+        own = {name: one for name, (one, _) in moved.items()}
+        out.append(
+            (Candidate(report.DRIFTED, predictions=own, late=late), ", ".join(told for _, told in moved.values()))
+        )
+    return out
 
 
 def _by_the_margin(found: Course, traffic: Traffic) -> dict[str, float]:
@@ -202,14 +256,13 @@ def _bad(args: argparse.Namespace, found: Course, traffic: Traffic) -> dict[str,
     return more
 
 
-def _fate(found: Course, traffic: Traffic, candidate: Candidate, runs: int, seed: int, horizon: float) -> Fate:
+def _fate(
+    found: Course, traffic: Traffic, candidate: Candidate, said: str, runs: int, seed: int, horizon: float
+) -> Fate:
     from seatrial.simulate import fleet, report, world  # noqa: PLC0415
+    from seatrial.simulate.counts import Drawn  # noqa: PLC0415
 
-    trials = fleet.sail(found, fleet.Drawn(traffic, candidate, found, runs, seed), runs, horizon)
-    told = ", ".join(
-        f"{name} {report.percent(traffic.shares[name] + candidate.more.get(name, 0.0))}"
-        for name in (candidate.more or traffic.shares)
-    )
+    trials = fleet.sail(found, Drawn(traffic, candidate, found, runs, seed), runs, horizon)
     if candidate.kind == report.MARGIN:
-        return report.Fate(candidate.kind, told, trials)
-    return report.Fate(candidate.kind, told, trials, world.typical(found, traffic, candidate, trials, seed, horizon))
+        return report.Fate(candidate.kind, said, trials)
+    return report.Fate(candidate.kind, said, trials, world.typical(found, traffic, candidate, trials, seed, horizon))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from seatrial.cli.estimate import about, estimate
 from seatrial.cli.phases import phase
 from seatrial.cli.reading import Reading
 from seatrial.cli.story import clock, exposure, paused, sentence, share, span
@@ -70,10 +71,28 @@ def _exposed(r: Reading, now: datetime) -> list[Wait]:
             Wait("time", f"{span(left)} more at {exposure(r)} (at least {span(step.minimum)}{stands}){_then(r)}")
         )
     out += [Wait("check", sentence(check)) for check in open_]
+    if open_ and (told := through(r, now)):
+        out.append(Wait("time", told))
     longest = r.longest_left(now)
     if open_ and not left and longest is not None and r.on_undecided in _THEN:
         out.append(Wait("time", f"a decision within {span(longest)}: else {_THEN[r.on_undecided]}"))
     return out
+
+
+def through(r: Reading, now: datetime) -> str:
+    """When the present step is through, as far as that can be known and is more than its least time."""
+    found = estimate(r, now)
+    if found is None or not found.check:
+        return ""
+    left, longest = about(found.left), r.longest_left(now)
+    late = longest is not None and found.left > longest
+    but = f", which is more than the {span(longest)} that the step has left" if late and longest is not None else ""
+    return f"{place_of(r)} in all: about {span(left)} more at today's rate, until {clock(now + left, now)}, for {found.check}{but}"
+
+
+def place_of(r: Reading) -> str:
+    """Which step it is."""
+    return f"step {r.step + 1} of {len(r.steps)}"
 
 
 def _then(r: Reading) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seatrial.cli.bar import Bar
+from seatrial.cli.estimate import about, estimate
 from seatrial.cli.phases import phase
 from seatrial.cli.reading import Reading
 from seatrial.cli.story import clock, span
@@ -81,7 +82,15 @@ def _clock(r: Reading, now: datetime, width: int) -> RenderableType | None:
     if not phase(r.phase).exposed or r.step_confirmed is None:
         return None
     minimum, left = r.steps[r.step].minimum, r.left(now)
-    return _timed(left, minimum, _left(r, left, minimum) if left else _over(r, minimum), width)
+    note = _left(r, left, minimum) if left else _over(r, minimum)
+    found = estimate(r, now)
+    if found is not None and found.check:
+        note.append(
+            f", about {span(about(found.left))} more for {found.check}"
+            if left
+            else f", about {span(about(found.left))} more"
+        )
+    return _timed(left, minimum, note, width)
 
 
 def _left(r: Reading, left: timedelta, minimum: timedelta) -> Text:
@@ -103,7 +112,10 @@ def _over(r: Reading, minimum: timedelta) -> Text:
 def _timed(left: timedelta, whole: timedelta, note: Text, width: int) -> RenderableType:
     done = 100 * (1 - left / whole) if whole else 100.0
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=min(LONGEST_BAR, max(10, width - 46)))
+    room = width - 46
+    if 42 < note.cell_len <= width - 14:
+        room = width - 4 - note.cell_len
+    grid.add_column(width=min(LONGEST_BAR, max(10, room)))
     grid.add_column()
     grid.add_row(Bar(done, done, "cyan"), note)
     return grid

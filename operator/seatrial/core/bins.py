@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from seatrial.core.plain import plain
+
 LEAST = 200
 """Predictions of stable in the hour before from which on bins can be chosen."""
 BODY = 0.1
@@ -92,13 +94,13 @@ def of_classes(counts: Mapping[str, int]) -> Frozen:
 def told_bin(cuts: Sequence[float], positions: Sequence[int]) -> str:
     """The bins at these positions, which are neighbours, for a person.
 
-    >>> told_bin([0.1, 0.9], [1]), told_bin([0.1, 0.9], [0]), told_bin([0.1, 0.9], [1, 2])
-    ('0.1–0.9', '≤ 0.1', '> 0.1')
+    >>> told_bin([0.1, 0.9], [1]), told_bin([0.1, 0.9], [0]), told_bin([0.1, 0.9], [1, 2]), told_bin([0.99999], [1])
+    ('0.1–0.9', '≤ 0.1', '> 0.1', '> 0.99999')
     """
     first, last = positions[0], positions[-1]
     if last == len(cuts):
-        return f"> {cuts[first - 1]:.4g}" if first else "everything"
-    return f"{cuts[first - 1]:.4g}–{cuts[last]:.4g}" if first else f"≤ {cuts[last]:.4g}"
+        return f"> {plain(cuts[first - 1])}" if first else "everything"
+    return f"{plain(cuts[first - 1])}–{plain(cuts[last])}" if first else f"≤ {plain(cuts[last])}"
 
 
 def _above(order: Sequence[float], counts: Sequence[int], edge: float) -> int:
@@ -126,4 +128,4 @@ def _near_top(order: Sequence[float], counts: Sequence[int], whose: str) -> str:
     if not holding:
         return f"no edge has {SEEN} of {whose} {total:,} predictions above it"
     share = _above(order, counts, holding[-1]) / total
-    return f"the last edge with predictions above it is {holding[-1]:.4g}, and {share:.2%} of {whose} are above it"
+    return f"the last edge with predictions above it is {plain(holding[-1])}, and {share:.2%} of {whose} are above it"

@@ -248,7 +248,7 @@ def accepted(check: Check, rollout: Rollout) -> AcceptedCheck | None:
 def as_accepted(stored: CheckStatus, said: AcceptedCheck, now: datetime) -> CheckStatus:
     """The check as it stands from then on; what it had found stays beside it as numbers."""
     message = f"{stored.name}: not judged for this revision, the difference is intended ({said.by}: {said.reason})"
-    return stored.model_copy(update={"outcome": Outcome.PASS, "message": message[:1024], "at": now})
+    return stored.model_copy(update={"outcome": Outcome.PASS, "message": message[:1024], "at": now, "needs": None})
 
 
 def paused_by(check: str) -> str:

@@ -7,7 +7,13 @@ A snapshot is a ConfigMap:
     data:
       format: snapshot/v1
       snapshot.json: |
-        {"counts":[12,40,…],"edges":["0.01","0.02",…],"metric":"model_score","modelVersion":"2026-11-20","source":"…"}
+        {
+        "counts": [12, 40, …],
+        "edges": ["0.01", "0.02", …],
+        "metric": "model_score",
+        "modelVersion": "2026-11-20",
+        "source": "scores.csv, column score"
+        }
 
 Counts are by bucket, as the metric's own buckets are (the last one has no upper edge), or by class. The name ends with the hash
 of `snapshot.json`, so whoever names a snapshot names its content, and one that was changed is noticed: `immutable` forbids an
@@ -148,7 +154,8 @@ def _content(snapshot: Snapshot) -> str:
         said["modelVersion"] = snapshot.model_version
     if snapshot.source:
         said["source"] = snapshot.source
-    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+    lines = [f"{json.dumps(key)}: {json.dumps(said[key], ensure_ascii=False)}" for key in sorted(said)]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

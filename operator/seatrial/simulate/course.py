@@ -1,4 +1,4 @@
-"""What of a ModelDeployment is sailed: its legs, its checks on shares and its times; and what is left out, said in words."""
+"""What of a ModelDeployment is sailed: its legs, its checks on shares and predictions, and its times; and what is left out, said in words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 from seatrial.api.spec import Check, CheckPreset, ModelDeploymentSpec, OnFail, OnUndecided, RouterKind
+from seatrial.core.checks import answers_in, counts_elsewhere
+from seatrial.core.checks.drift import limit_of
 from seatrial.core.checks.judging import FALSE_ALARM
 from seatrial.core.checks.terms import Terms, terms_of
 from seatrial.core.evidence import DEFAULT_SCRAPE
-from seatrial.core.legs import Leg, legs
+from seatrial.core.legs import Kind, Leg, legs
 from seatrial.core.routers import ROUTERS
 from seatrial.core.state import Installation
 from seatrial.core.traffic import parts
+
+EVENTS, TIMES, REQUESTS, SCORES, CLASSES = "events_total", "time_bucket", "requests_total", "scores", "classes_total"
+"""Metrics of a simulated world; the label `check` says whose they are."""
+CLASS, REVISION = "class", "revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,11 @@ class Course:
     name: str
     legs: tuple[Leg, ...]
     checks: tuple[Check, ...]
+    """Those that count a share."""
+    drifts: tuple[Check, ...]
+    """Those that compare predictions."""
+    means: tuple[Check, ...]
+    """Those about a mean: they are taken to pass, but their numbers may come too late for the plan."""
     interval: timedelta
     min_samples: int
     on_undecided: OnUndecided
@@ -47,25 +58,30 @@ class Course:
         return sum((leg.min_duration for leg in self.legs), timedelta(0))
 
     @property
-    def alarm(self) -> float:
-        """The chance of a false alarm that one check has."""
-        return FALSE_ALARM / len(self.checks)
+    def judged(self) -> tuple[Check, ...]:
+        """All checks that are simulated."""
+        return (*self.checks, *self.drifts)
+
+    def alarm(self, kind: Kind) -> float:
+        """The chance of a false alarm that one check has in a stage of a kind."""
+        return FALSE_ALARM / max(1, sum(1 for check in self.judged if answers_in(check, kind)))
 
     @property
-    def rolls_back(self) -> tuple[bool, ...]:
-        """For each check, whether its failure sends the candidate back; else it pauses."""
-        return tuple(check.failing is OnFail.ROLLBACK for check in self.checks)
+    def pauses(self) -> bool:
+        """Whether a failure of some check waits for a person."""
+        return any(check.failing is not OnFail.ROLLBACK for check in self.judged)
 
 
 def course(name: str, spec: ModelDeploymentSpec) -> Course:
-    """What can be sailed of a spec. Without a check on a share there is nothing to judge, and `checks` is empty."""
-    out, taken = [], []
+    """What can be sailed of a spec. Without a check on a share or on predictions there is nothing to judge."""
+    out, taken, drifts = [], [], []
     for check in spec.analysis.checks if spec.analysis.none is None else ():
         if check.preset is not None or check.share is not None:
             taken.append(check)
+        elif check.drift is not None:
+            drifts.append(check)
         else:
-            kind = "compares answers" if check.agreement is not None else "is a query"
-            out.append(f"check {check.name} {kind}: taken to pass")
+            out.append(f"check {check.name} {_kind(check)}: taken to pass")
     router, way = ROUTERS[spec.traffic.router], legs(spec.strategy)
     if spec.traffic.router is RouterKind.REPLICA_RATIO:
         way = tuple(replace(leg, weight=router.weight(leg, spec.replicas) // parts(1)) for leg in way)
@@ -82,6 +98,8 @@ def course(name: str, spec: ModelDeploymentSpec) -> Course:
         name=name,
         legs=way,
         checks=tuple(taken),
+        drifts=tuple(drifts),
+        means=tuple(check for check in spec.analysis.checks if check.mean is not None),
         interval=spec.analysis.interval,
         min_samples=spec.analysis.min_samples,
         on_undecided=spec.strategy.on_undecided,
@@ -92,13 +110,33 @@ def course(name: str, spec: ModelDeploymentSpec) -> Course:
     )
 
 
+def _kind(check: Check) -> str:
+    if check.mean is not None:
+        return "is about a mean"
+    return "compares answers" if check.agreement is not None else "is a query"
+
+
 def part_of(terms: Terms) -> str:
     """The counter of a check's events: times are known by its name."""
-    return "events_total" if terms.carried else "time_bucket"
+    return EVENTS if terms.carried else TIMES
 
 
-def as_shares(found: Course) -> list[dict[str, Any]]:
+def as_simulated(found: Course) -> list[dict[str, Any]]:
     """The checks with their allowances written out, on counters that a simulated world has: the judge is the same."""
+    return [*_shares(found), *(_drift(check) for check in found.drifts)]
+
+
+def _drift(check: Check) -> dict[str, Any]:
+    assert check.drift is not None
+    matcher = f'{{check="{check.name}"}}'
+    counted: dict[str, str] = {"histogram": f"{SCORES}{matcher}"}
+    if check.drift.classes is not None:
+        counted = {"classes": f"{CLASSES}{matcher}", "by": CLASS}
+    out = {"statistic": str(check.drift.statistic), "max": f"{limit_of(check):.10g}", **counted}
+    return {"name": check.name, "drift": out, "onFail": str(check.failing)}
+
+
+def _shares(found: Course) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for check, terms in zip(found.checks, found.terms, strict=True):
         margin: Mapping[str, str] = {
@@ -109,7 +147,9 @@ def as_shares(found: Course) -> list[dict[str, Any]]:
             )
             if value is not None
         }
-        of = {"of": f'{part_of(terms)}{{check="{check.name}"}}', "per": f'requests_total{{check="{check.name}"}}'}
+        of = {"of": f'{part_of(terms)}{{check="{check.name}"}}', "per": f'{REQUESTS}{{check="{check.name}"}}'}
+        if counts_elsewhere(check):
+            of["revisionLabel"] = REVISION
         written: dict[str, Any] = {
             "name": check.name,
             "share": of,

@@ -7,27 +7,29 @@ counts to a fleet of one, and finds the same steps, looks and end.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
 
 import numpy as np
 
-from seatrial.core.checks.judging import FALSE_PASS, FALSE_STEP, SUSPICION
+from seatrial.core.checks import answers_in
 from seatrial.core.checks.reading import LOOK_BACK
 from seatrial.core.checks.share import WINDOW
 from seatrial.core.evidence import SETTLE_SCRAPES
 from seatrial.core.legs import Kind, Leg
+from seatrial.simulate.asked import Asked, Look, Predictions, Share, rolls_back
+from seatrial.simulate.counts import Sea, Stretch
 from seatrial.simulate.course import Course
-from seatrial.simulate.judge import Array, Judge
-from seatrial.simulate.traffic import Candidate, Traffic, events
+from seatrial.simulate.drifting import Drift
+from seatrial.simulate.exposure import Exposure
+from seatrial.simulate.judge import Array
 
 PASS_TIME = 0.2
 """Seconds from a change in the cluster to the next pass, about."""
 CONTROL = 0.01
 """Share of the live requests from which on stable counts as a control arm."""
+KINDS = list(Kind)
+SHADOW, CANARY = KINDS.index(Kind.SHADOW), KINDS.index(Kind.CANARY)
 
 
 class End(IntEnum):
@@ -43,74 +45,6 @@ class End(IntEnum):
     """The longest time of a step was over: it waits for a person, or goes back."""
     PAUSED = 5
     """By a failed check that asks for a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What happens between two looks of every trial."""
-
-    which: Array
-    """Numbers of the trials that are still under way."""
-    begin: Array
-    """Seconds since each trial's exposure began."""
-    end: Array
-    mine: Array
-    """Seconds times the share of requests that come to the candidate, copies included."""
-    live: Array
-    """The same of live requests only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What was counted in a stretch."""
-
-    total: Array
-    """The candidate's requests, copies included."""
-    base_total: Array
-    events: Mapping[str, Array]
-    base_events: Mapping[str, Array]
-
-
-class Sea(Protocol):
-    """Where counts come from."""
-
-    def past(self, length: float, windows: int) -> list[tuple[Mapping[str, Array], Array]]:
-        """Stable's events by check, and requests, in windows before the trials, in order."""
-
-    def between(self, stretch: Stretch) -> Counts:
-        """Counts of both arms."""
-
-
-class Drawn:
-    """Counts drawn by chance."""
-
-    def __init__(self, traffic: Traffic, candidate: Candidate, course: Course, runs: int, seed: int) -> None:
-        self.traffic, self.candidate = traffic, candidate
-        self.names = [check.name for check in course.checks]
-        self.draw = np.random.default_rng(seed)
-        self.offset = traffic.begins(self.draw, runs)
-
-    def past(self, length: float, windows: int) -> list[tuple[Mapping[str, Array], Array]]:
-        """An hour of nothing but stable."""
-        return [self._stable(self.offset - (index - 0.5) * length, length) for index in range(windows, 0, -1)]
-
-    def between(self, stretch: Stretch) -> Counts:
-        """What both arms get at the rate and shares of the middle of the stretch."""
-        middle = (stretch.begin + stretch.end) / 2.0
-        at = self.offset[stretch.which] + middle
-        total = self.draw.poisson(self.traffic.rates(at) * stretch.mine)
-        found, clump = {}, self.traffic.clump
-        for name in self.names:
-            share = self.candidate.share(name, self.traffic.share(name, at), middle)
-            found[name] = events(self.draw, total, share, clump)
-        base_events, base_total = self._stable(at, stretch.end - stretch.begin - stretch.live)
-        return Counts(total, base_total, found, base_events)
-
-    def _stable(self, at: Array, seconds: Array) -> tuple[Mapping[str, Array], Array]:
-        total = self.draw.poisson(np.maximum(self.traffic.rates(at) * seconds, 0.0))
-        return {
-            name: events(self.draw, total, self.traffic.share(name, at), self.traffic.clump) for name in self.names
-        }, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +71,14 @@ class Watched:
 
 def sail(course: Course, sea: Sea, runs: int, horizon: float, watched: Watched | None = None) -> Trials:
     """Sail them all; those that end leave the arrays."""
-    judges = [Judge(runs, terms) for terms in course.terms]
-    names = [check.name for check in course.checks]
     interval = course.interval.total_seconds()
+    shares = [Share(check, runs) for check in course.checks]
     length = max(WINDOW.total_seconds(), interval)
-    for found, total in sea.past(length, int(LOOK_BACK.total_seconds() / length)):
-        for name, judge in zip(names, judges, strict=True):
-            judge.past(found[name].astype(float), total.astype(float))
+    for window in sea.past(length, int(LOOK_BACK.total_seconds() / length)):
+        for share in shares:
+            share.past(*window[share.check.name])
+    drifts = [Predictions(check, Drift(check, *sea.hour(check.name))) for check in course.drifts]
+    checks: list[Asked] = [*shares, *drifts]
 
     legs, dwell, move = course.legs, course.dwell.total_seconds(), course.dwell.total_seconds() + PASS_TIME
     to_candidate = np.array([(leg.weight or leg.mirror) / 100.0 for leg in legs])
@@ -151,7 +86,9 @@ def sail(course: Course, sea: Sea, runs: int, horizon: float, watched: Watched |
     least = np.array([leg.min_duration.total_seconds() for leg in legs])
     longest = np.array([leg.max_duration.total_seconds() for leg in legs])
     judged = np.array([leg.judged for leg in legs])
-    kinds = np.array([list(Kind).index(leg.kind) for leg in legs])
+    kinds = np.array([KINDS.index(leg.kind) for leg in legs])
+    alarms = np.array([course.alarm(kind) for kind in KINDS])
+    answers = [np.array([answers_in(one.check, kind) for kind in KINDS]) for one in checks]
     accepting = max((index for index, leg in enumerate(legs) if leg.judged), default=-1)
     moves = np.array([_moves(legs, index) * move for index in range(len(legs))])
     settle = SETTLE_SCRAPES * course.scrape.total_seconds()
@@ -161,16 +98,16 @@ def sail(course: Course, sea: Sea, runs: int, horizon: float, watched: Watched |
     kept = course.probation.total_seconds()
 
     end, decided, exposed, before = (np.zeros(runs) for _ in range(4))
-    s = _State(runs, moves[0], to_candidate[0], to_live[0], dwell)
+    s = _State(runs, moves[0], to_candidate[0], to_live[0], dwell, len(legs) + 1)
+    s.open = np.array([np.full(runs, answer[kinds[0]]) for answer in answers])
     while len(s.which):
         # The end of a promotion: what was not counted by then never is.
         at = s.next_look(interval, least)
         promoted = (s.phase == 1) & (s.promoted <= at)
         if np.any(promoted):
             s.begin_probation(promoted)
-            for judge in judges:
-                judge.age = np.where(promoted, judge.age + s.skipped, judge.age)
-                judge.restart(promoted)
+            for one in checks:
+                one.skip(promoted, s.skipped)
             at = s.next_look(interval, least)
         over = ((s.phase == 2) & (s.promoted + kept <= at + 1e-6)) | (at > horizon)
         if np.any(over):
@@ -179,47 +116,45 @@ def sail(course: Course, sea: Sea, runs: int, horizon: float, watched: Watched |
             decided[done] = np.where(s.phase[over] > 0, s.accepted[over], horizon)
             exposed[done], before[done] = s.exposed[over], s.before[over]
             s.keep(~over)
-            for judge in judges:
-                judge.keep(~over)
+            for one in checks:
+                one.keep(~over)
             continue
 
         confirmed = s.confirmed <= at
         fresh = confirmed & (s.confirmed > s.looked) & (s.phase == 0)
         other = fresh & (s.step > 0) & (kinds[s.step] != kinds[np.maximum(0, s.step - 1)])
         mine, live = s.between(at)
-        counts = sea.between(Stretch(s.which, s.begin, at, mine, live))
-        weight = np.maximum(np.where(confirmed, s.mine, s.mine_before), 1e-4)
+        counts = sea.between(Stretch(s.which, s.begin, at, mine, live, s.exposure))
         alone = np.where(confirmed, s.live, s.live_before) > 1.0 - CONTROL
         alone |= (s.phase == 0) & ~judged[s.step]
-        s.step_total = np.where(fresh, 0.0, s.step_total) + counts.total
-        s.trial_total = np.where(other, 0.0, s.trial_total) + counts.total
         answered = counts.total * live / np.maximum(mine, 1e-12)
         s.exposed += answered
         s.before += np.where(s.phase == 0, answered, 0.0)
+        # Nobody acts on what a shadow answers; once all traffic moves, it is none any more.
+        kind = np.where((s.phase > 0) & (kinds[s.step] == SHADOW), CANARY, kinds[s.step])
         failed, pausing = (np.zeros(len(s.which), bool) for _ in range(2))
         passed = confirmed & (at - s.confirmed + 1e-6 >= settle)
         last = s.step == accepting
-        for name, judge, back in zip(names, judges, course.rolls_back, strict=True):
-            judge.restart(fresh)
-            judge.forget(other)
-            judge.look(
-                counts.events[name].astype(float),
-                counts.total.astype(float),
-                counts.base_events[name].astype(float),
-                counts.base_total.astype(float),
-                weight,
-                at - s.begin,
-                beside=~alone,
-                passing=bool(np.any(s.phase == 0)),
+        for index, (one, answer) in enumerate(zip(checks, answers, strict=True)):
+            one.restart(fresh)
+            one.forget(other)
+            here = answer[kind]
+            one.look(
+                Look(
+                    counts,
+                    seconds=at - s.begin,
+                    weight=np.maximum(np.where(confirmed, s.mine, s.mine_before), 1e-4),
+                    beside=~alone,
+                    asked=here & s.open[index],
+                    alarm=alarms[kind],
+                    passing=bool(np.any(s.phase == 0)),
+                )
             )
-            harm = judge.harm()
-            fails = harm >= np.log(judge.claims() / course.alarm)
-            failed |= fails & back
-            pausing |= fails & (not back)
-            for_step, for_trial = judge.passes()
-            enough = np.where(last, for_trial >= -math.log(FALSE_PASS), for_step >= -math.log(FALSE_STEP))
-            counted = np.where(last & judge.terms.carried, s.trial_total, s.step_total)
-            passed &= enough & (harm <= SUSPICION) & (counted >= course.min_samples)
+            fails = here & s.open[index] & one.fails(alarms[kind])
+            failed |= fails & rolls_back(one)
+            pausing |= fails & (not rolls_back(one))
+            passed &= (one.passes(last, course.min_samples) & s.open[index]) | ~here
+            s.open[index] = here  # one that has just been opened was not asked about yet
         if watched is not None:
             watched.looks.append((float(at[0]), int(s.step[0])))
         s.begin = s.looked = at
@@ -245,8 +180,8 @@ def sail(course: Course, sea: Sea, runs: int, horizon: float, watched: Watched |
             decided[done] = at[out]
             exposed[done], before[done] = s.exposed[out], s.before[out]
             s.keep(~out)
-            for judge in judges:
-                judge.keep(~out)
+            for one in checks:
+                one.keep(~out)
     return Trials(end, decided, exposed, before)
 
 
@@ -261,7 +196,7 @@ def _moves(legs: tuple[Leg, ...], index: int) -> int:
 class _State:
     """Where every trial is."""
 
-    def __init__(self, runs: int, confirmed: float, mine: float, live: float, dwell: float) -> None:
+    def __init__(self, runs: int, confirmed: float, mine: float, live: float, dwell: float, changes: int) -> None:
         self.which = np.arange(runs)
         self.step, self.phase = np.zeros(runs, int), np.zeros(runs, int)
         """`phase`: 0 on trial, 1 being promoted, 2 on probation."""
@@ -273,7 +208,10 @@ class _State:
         self.mine, self.live = np.full(runs, mine), np.full(runs, live)
         self.mine_before, self.live_before = np.zeros(runs), np.zeros(runs)
         self.accepted, self.promoted = np.full(runs, np.inf), np.full(runs, np.inf)
-        self.step_total, self.trial_total = np.zeros(runs), np.zeros(runs)
+        self.open: Array = np.zeros((0, runs), bool)
+        """By check: its evidence has begun."""
+        self.exposure = Exposure(runs, changes)
+        self.exposure.change(np.full(runs, True), self.moved, self.mine, self.live)
         self.exposed, self.before, self.skipped = (np.zeros(runs) for _ in range(3))
 
     def next_look(self, interval: float, least: Array) -> Array:
@@ -296,6 +234,7 @@ class _State:
         self.mine, self.live = np.where(which, mine, self.mine), np.where(which, live, self.live)
         self.confirmed = np.where(which, confirmed, self.confirmed)
         self.moved = np.where(which, confirmed - dwell, self.moved)
+        self.exposure.change(which, self.moved, self.mine, self.live)
 
     def accept(self, which: Array, promoted: Array, confirmed: Array, final: float, dwell: float) -> None:
         """All traffic moves to the candidate, but for the holdback."""
@@ -313,5 +252,7 @@ class _State:
 
     def keep(self, which: Array) -> None:
         """Go on with some of the trials only."""
+        self.exposure.keep(which)
         for name, value in vars(self).items():
-            setattr(self, name, value[which])
+            if isinstance(value, np.ndarray):
+                setattr(self, name, value[..., which])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from seatrial.api.spec import ModelDeploymentSpec, RouterKind, Runtime
+from seatrial.api.spec import Check, ModelDeploymentSpec, RouterKind, Runtime
 from seatrial.api.status import CheckStatus, PaceStatus, Tally
 from seatrial.build.revision import revision
-from seatrial.core.checks import Arm, Situation, ask, opening, opening_questions
+from seatrial.core import bins
+from seatrial.core.checks import Arm, Situation, ask, drift, opening, opening_questions
+from seatrial.core.checks.base import Presets
+from seatrial.core.checks.reading import LOOK_BACK
 from seatrial.core.checks.share import WINDOW, history
 from seatrial.core.questions import MetricAnswer, MetricQuestion
 from seatrial.core.routers import ROUTERS
@@ -21,6 +25,7 @@ from seatrial.core.statistics.clumps import Pace
 from seatrial.metrics import presets
 from seatrial.metrics.source import PrometheusSource
 from seatrial.simulate.course import Course
+from seatrial.simulate.predictions import ANYTHING, Shares
 from seatrial.simulate.traffic import Record, Traffic
 
 PATIENCE = 60.0
@@ -57,18 +62,55 @@ async def _read(
     now, length = datetime.now(UTC), max(WINDOW, course.interval)
     known = presets.load()
     here = _situation(course, spec, namespace, who, now)
-    first = await _ask(source, [q for check in course.checks for q in opening_questions(check, here, known)])
+    predictions, predicted = {}, 0
+    for check in course.drifts:
+        answers = await _ask(source, opening_questions(check, here, known))
+        predictions[check.name], made = _predictions(check, here, known, answers)
+        predicted = max(predicted, made)
     tallies: dict[str, list[Tally]] = {}
     for check in course.checks:
-        opened = opening(check, here, known, first)
-        if not isinstance(opened, CheckStatus):
-            raise ReplayError(f"check {check.name}: {opened.message}")
+        opened, seen = await _opened(source, check, here, known)
         stored = opened.model_copy(update={"through": now - window, "pace": PaceStatus()})
-        found = history(check, stored, here, known, await _ask(source, ask(check, stored, here, known)), length)
+        found = history(check, stored, seen, known, await _ask(source, ask(check, stored, seen, known)), length)
         if isinstance(found, str):
             raise ReplayError(f"check {check.name}: {found}")
         tallies[check.name] = found
-    return _traffic(tallies, length.total_seconds(), clump)
+    if not tallies:
+        return Traffic(predicted / LOOK_BACK.total_seconds(), {}, clump, predictions=predictions)
+    return replace(_traffic(tallies, length.total_seconds(), clump), predictions=predictions)
+
+
+async def _opened(
+    source: PrometheusSource, check: Check, here: Situation, known: Presets
+) -> tuple[CheckStatus, Situation]:
+    """Whose numbers are read. Which slot stable stood in is known in the cluster only: the other one is tried, too."""
+    assert here.stable is not None
+    there = replace(here, stable=replace(here.stable, slot="b"), candidate=replace(here.candidate, slot="a"))
+    said = ""
+    for one in (here, there):
+        opened = opening(check, one, known, await _ask(source, opening_questions(check, one, known)))
+        if isinstance(opened, CheckStatus):
+            return opened, one
+        said = said or opened.message
+    raise ReplayError(f"check {check.name}: {said}")
+
+
+def _predictions(
+    check: Check, here: Situation, known: Presets, answers: Mapping[str, MetricAnswer]
+) -> tuple[Shares, int]:
+    """How what stable predicted in the last hour was divided, and how much it was."""
+    opened = opening(check, here, known, answers)
+    if not isinstance(opened, CheckStatus):
+        raise ReplayError(f"check {check.name}: {opened.message}")
+    if opened.drift is None:
+        raise ReplayError(f"check {check.name}: there are fewer than {bins.LEAST} predictions in the last hour")
+    counts = drift.predicted(check, opened.drift, here, answers)
+    if isinstance(counts, str):
+        raise ReplayError(f"check {check.name}: {counts}")
+    assert check.drift is not None
+    others = ANYTHING if check.drift.histogram is not None else "other classes"
+    parts = tuple(count / sum(counts) for count in counts)
+    return Shares((*opened.drift.marks, others), parts, opened.drift.inflation / 1000.0), sum(counts)
 
 
 async def _ask(source: PrometheusSource, questions: Sequence[MetricQuestion]) -> Mapping[str, MetricAnswer]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seatrial.simulate.judge import Array
+from seatrial.simulate.predictions import Shares
 
 DAY = 86_400.0
 BUSIEST = 14.0 * 3600.0
@@ -44,6 +45,12 @@ class Traffic:
     daily: float = 1.0
     """The busiest hour has so many times the requests of the quietest."""
 
+    predictions: Mapping[str, Shares] = field(default_factory=dict)
+    """How stable's predictions are divided, by drift check."""
+    delays: Mapping[str, float] = field(default_factory=dict)
+    """Seconds from a request to its event, by check: a label, an order, a claim."""
+    all_late: bool = False
+    """Such a request is counted together with its event, and not when it comes."""
     record: Record | None = None
     """A past whose rates and shares come again, instead of the above, which are its means."""
 
@@ -70,9 +77,11 @@ class Candidate:
     """A new revision, as it differs from stable."""
 
     kind: str
-    """`identical`, `worse by the margin` or `bad`."""
+    """`identical`, `worse by the margin`, `bad` or `drifted`."""
     more: Mapping[str, float] = field(default_factory=dict)
     """What is added to stable's share, by check; below 0 for a share that falls."""
+    predictions: Mapping[str, Shares] = field(default_factory=dict)
+    """How its predictions are divided, by drift check; as stable's where left out."""
     late: float = 0.0
     """Seconds from its first request on in which it is as good as stable."""
 

@@ -6,21 +6,24 @@ steps, looks and verdicts. Counts are drawn by the same chances as in `fleet`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
+from bisect import bisect_right
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from seatrial.api.spec import ModelDeploymentSpec
-from seatrial.api.status import PARTS, Slots, Split, Status, TrafficStatus, Trialled
+from seatrial.api.spec import Check, ModelDeploymentSpec
+from seatrial.api.status import PARTS, Arms, DriftStatus, Slots, Split, Status, TrafficStatus, Trialled
 from seatrial.build.deployment import render
 from seatrial.build.names import REVISION_LABEL, child_name
 from seatrial.build.revision import revision
 from seatrial.core.checks.base import INGESTION
 from seatrial.core.checks.reading import LOOK_BACK
 from seatrial.core.checks.share import WINDOW
+from seatrial.core.histograms import CLASSIC
 from seatrial.core.legs import Kind
 from seatrial.core.outcome import ApplyOutcome
 from seatrial.core.plan import after_apply, ask, plan
@@ -37,11 +40,13 @@ from seatrial.core.questions import (
 )
 from seatrial.core.routers.gateway_api import parse_route
 from seatrial.core.state import Installation, Manifest, Observed, Plan, Pod, Record, Route, Workload
-from seatrial.simulate.course import Course, as_shares, part_of
+from seatrial.simulate.course import CLASS, CLASSES, EVENTS, REQUESTS, REVISION, SCORES, Course, as_simulated, part_of
 from seatrial.simulate.fleet import PASS_TIME, End, Trials
 from seatrial.simulate.traffic import Candidate, Traffic, events
 
-NAME, NAMESPACE = "model", "simulated"
+_Key = tuple[str, str, str, str]
+"""Metric, check, revision, and the bucket or class; nothing where there is none."""
+NAMESPACE = "simulated"
 START = datetime(2026, 1, 5, tzinfo=UTC)
 """The midnight from which the hours of the day count."""
 INSTANCE = "simulated:80"
@@ -71,12 +76,15 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look counted, for a test: the candidate's events and requests, and stable's, by check."""
+    """What a look counted, for a test."""
 
     at: float
     """Seconds since the candidate's exposure began."""
     step: int
     counts: dict[str, tuple[int, int, int, int]]
+    """The candidate's events and requests, and stable's, by check."""
+    predictions: dict[str, tuple[list[int], list[int]]]
+    """Of drift checks: the candidate's by bin, and stable's."""
 
 
 @dataclass(slots=True)
@@ -91,6 +99,8 @@ class Voyage:
     looks: list[Look] = field(default_factory=list)
     past: list[dict[str, tuple[int, int]]] = field(default_factory=list)
     """Stable's windows before the trial, events and requests by check, in order."""
+    bins: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Of drift checks: how many bins were chosen, and the inflation of stable's counts."""
 
 
 class World:
@@ -106,7 +116,7 @@ class World:
         self.old, self.new = revision(old), revision(self.raw)
         self.spec = ModelDeploymentSpec.model_validate(self.raw)
         self.records = {
-            name: Record(name, render(NAME, NAMESPACE, name, raw), {})
+            name: Record(name, render(course.name, NAMESPACE, name, raw), {})
             for name, raw in ((self.old, old), (self.new, self.raw))
         }
         all_of_it = Split(a=PARTS)
@@ -117,10 +127,12 @@ class World:
         self.route: Manifest | None = None
         self.pods: dict[str, int] = {self.old: 1}
         self.installation = Installation(gateway=("gateways", "public"), prometheus="simulated", dwell=course.dwell)
-        self.samples: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
-        """By metric, check and revision."""
-        self.sums: dict[tuple[str, str, str], int] = defaultdict(int)
-        self.scraped = self.start - LOOK_BACK - 2 * course.scrape
+        self.samples: dict[_Key, list[tuple[float, float]]] = defaultdict(list)
+        self.sums: dict[_Key, int] = defaultdict(int)
+        self.late: dict[_Key, deque[tuple[float, int]]] = defaultdict(deque)
+        """What has happened and will be counted: when, and how many."""
+        delay = timedelta(seconds=max(traffic.delays.values(), default=0.0))
+        self.scraped = self.start - LOOK_BACK - 2 * course.scrape - delay
         self.exposed_at: datetime | None = None
 
     # -- requests -----------------------------------------------------------------------------------------------------
@@ -135,15 +147,34 @@ class World:
             live, copied = self.weights()
             for who, share in ((self.old, 1.0 - live), (self.new, live + copied)):
                 total = self.draw.poisson(np.array([max(0.0, requests * share)]))
+                since = (self.scraped - (self.exposed_at or self.scraped)).total_seconds()
                 for check in self.course.checks:
                     base = self.traffic.share(check.name, at)
-                    since = (self.scraped - (self.exposed_at or self.scraped)).total_seconds()
                     share_of = base if who == self.old else self.candidate.share(check.name, base, np.array([since]))
                     bad = events(self.draw, total, share_of, self.traffic.clump)
-                    for metric, more in (("requests_total", total), ("events_total", bad)):
-                        key = (metric, check.name, who)
-                        self.sums[key] += int(more[0])
-                        self.samples[key].append((self.scraped.timestamp(), float(self.sums[key])))
+                    delay = self.traffic.delays.get(check.name, 0.0)
+                    self._count((REQUESTS, check.name, who, ""), int(total[0]), delay if self.traffic.all_late else 0.0)
+                    self._count((EVENTS, check.name, who, ""), int(bad[0]), delay)
+                for check in self.course.drifts:
+                    self._predict(check, who, int(total[0]), since)
+
+    def _predict(self, check: Check, who: str, total: int, since: float) -> None:
+        shares = self.traffic.predictions[check.name]
+        if who == self.new and since >= self.candidate.late:
+            shares = self.candidate.predictions.get(check.name, shares)
+        found = self.draw.multinomial(total, np.array(shares.parts) / sum(shares.parts))
+        histogram = check.drift is not None and check.drift.histogram is not None
+        metric, held = SCORES + CLASSIC if histogram else CLASSES, np.cumsum(found) if histogram else found
+        for mark, more in zip(shares.marks, held, strict=True):
+            self._count((metric, check.name, who, mark), int(more))
+
+    def _count(self, key: _Key, more: int, delay: float = 0.0) -> None:
+        """Let a counter rise, now or so many seconds later, and be scraped."""
+        now, late = self.scraped.timestamp(), self.late[key]
+        late.append((now + delay, more))
+        while late and late[0][0] <= now:
+            self.sums[key] += late.popleft()[1]
+        self.samples[key].append((now, float(self.sums[key])))
 
     def weights(self) -> tuple[float, float]:
         """Shares of the live requests that the candidate answers, and that are copied to it, as the route now is."""
@@ -152,7 +183,7 @@ class World:
         rule = self.route["spec"]["rules"][0]
         refs = {ref["name"]: ref["weight"] for ref in rule["backendRefs"]}
         copies = sum(f["requestMirror"].get("percent", 100) for f in rule.get("filters", ()) if "requestMirror" in f)
-        return refs.get(child_name(NAME, self.new), 0) / PARTS, copies / 100.0
+        return refs.get(child_name(self.course.name, self.new), 0) / PARTS, copies / 100.0
 
     def past(self) -> list[dict[str, tuple[int, int]]]:
         """Stable's windows of the hour before the trial, as a check reads them at its first look."""
@@ -161,12 +192,13 @@ class World:
         count = int(LOOK_BACK / length)
 
         def at(metric: str, check: str, moment: datetime) -> int:
-            samples = self.samples[metric, check, self.old]
-            return int(max((value for t, value in samples if t <= moment.timestamp()), default=0.0))
+            samples = self.samples[metric, check, self.old, ""]
+            before = bisect_right(samples, (moment.timestamp(), math.inf))
+            return int(samples[before - 1][1]) if before else 0
 
         def window(check: str, index: int) -> tuple[int, int]:
             first, last = end - index * length, end - (index - 1) * length
-            bad, total = (at(m, check, last) - at(m, check, first) for m in ("events_total", "requests_total"))
+            bad, total = (at(m, check, last) - at(m, check, first) for m in (EVENTS, REQUESTS))
             return bad, total
 
         return [
@@ -178,7 +210,7 @@ class World:
     def observe(self) -> Observed:
         """What the planner sees."""
         return Observed(
-            name=NAME,
+            name=self.course.name,
             namespace=NAMESPACE,
             uid="simulated",
             generation=1,
@@ -194,7 +226,7 @@ class World:
         )
 
     def _workload(self, name: str, count: int) -> Workload:
-        pods = tuple(Pod(f"{child_name(NAME, name)}-{i}", "", START, ready=True) for i in range(count))
+        pods = tuple(Pod(f"{child_name(self.course.name, name)}-{i}", "", START, ready=True) for i in range(count))
         return Workload(name, "simulated", count, pods)
 
     def _read(self) -> Route | None:
@@ -219,15 +251,17 @@ class World:
     def _counters(self, question: CounterQuestion) -> Counters:
         name, side = question.key.rsplit("/", 1)
         who = self.new if side == "candidate" else self.old
-        first = (question.start - 3 * self.course.scrape).timestamp()
+        first, last = (question.start - 3 * self.course.scrape).timestamp(), question.end.timestamp()
         out = []
-        terms = next(
-            terms for check, terms in zip(self.course.checks, self.course.terms, strict=True) if check.name == name
-        )
-        for metric, shown in (("requests_total", "requests_total"), ("events_total", part_of(terms))):
-            inside = [s for s in self.samples[metric, name, who] if first < s[0] <= question.end.timestamp()]
-            labels = {"__name__": shown, "check": name, "revision": who, "instance": INSTANCE}
-            out.append(Series(labels, tuple(inside)))
+        pairs = zip(self.course.checks, self.course.terms, strict=True)
+        shown = next(({EVENTS: part_of(terms)} for one, terms in pairs if one.name == name), {})
+        for (metric, check, revision_, mark), samples in self.samples.items():
+            if (check, revision_) != (name, who):
+                continue
+            labels = {"__name__": shown.get(metric, metric), "check": name, REVISION: who, "instance": INSTANCE}
+            labels |= {"le": mark} if metric == SCORES + CLASSIC else {CLASS: mark} if metric == CLASSES else {}
+            begin, end = bisect_right(samples, (first, math.inf)), bisect_right(samples, (last, math.inf))
+            out.append(Series(labels, tuple(samples[begin:end])))
         return Counters(tuple(out))
 
     def step(self) -> Plan:
@@ -284,6 +318,9 @@ def sail(course: Course, traffic: Traffic, candidate: Candidate, seed: int, hori
         if (end := _end(status)) is not None:
             out.end = end
             break
+    else:
+        if world.status.probation is not None:
+            out.end = WORDS[End.ACCEPTED]
     out.moments.append(Moment((world.now - began).total_seconds(), out.moments[-1].phase, *_last(out)))
     return out
 
@@ -309,7 +346,7 @@ def _last(out: Voyage) -> tuple[float, int]:
 
 def _end(status: Status) -> str | None:
     """How the trial ended, once nothing more can come of it."""
-    if status.paused is not None:
+    if status.paused is not None and status.probation is None:  # what is accepted already waits for nobody
         return WORDS[End.UNDECIDED if status.paused.by.startswith("strategy") else End.PAUSED]
     if status.rollout is not None or status.probation is not None or not status.history:
         return None
@@ -329,19 +366,36 @@ def _watch(out: Voyage, world: World, before: Status, at: float) -> None:
     if exposed is None or was is None or not was.exposed or not before.checks or begins:
         return
     newest = {check.name: check for check in world.status.checks}
-    counts = {}
+    counts, predictions = {}, {}
     for check in before.checks:
         now = newest.get(check.name)
-        if now is None or now.through == check.through or now.trial is None:
+        if now is None:
+            continue  # this stage cannot answer it
+        if now.through == check.through:
             return
-        old = check.trial
-        tally = [now.trial.candidate.events, now.trial.candidate.total, now.trial.stable.events, now.trial.stable.total]
-        if old is not None:
-            less = (old.candidate.events, old.candidate.total, old.stable.events, old.stable.total)
-            tally = [a - b for a, b in zip(tally, less, strict=True)]
-        counts[check.name] = (tally[0], tally[1], tally[2], tally[3])
+        if now.drift is not None:
+            out.bins[check.name] = len(now.drift.marks) + 1, now.drift.inflation / 1000.0
+            predictions[check.name] = _predicted(check.drift, now.drift)
+            continue
+        if now.trial is None:
+            return
+        new, old = _tally(now.trial), _tally(check.trial or Arms())
+        counts[check.name] = (new[0] - old[0], new[1] - old[1], new[2] - old[2], new[3] - old[3])
     seconds = (world.start + timedelta(seconds=at) - exposed).total_seconds()
-    out.looks.append(Look(seconds, was.step, counts))
+    out.looks.append(Look(seconds, was.step, counts, predictions))
+
+
+def _tally(arms: Arms) -> tuple[int, int, int, int]:
+    return arms.candidate.events, arms.candidate.total, arms.stable.events, arms.stable.total
+
+
+def _predicted(before: DriftStatus | None, now: DriftStatus) -> tuple[list[int], list[int]]:
+    have, none = before or DriftStatus(), [0] * (len(now.marks) + 1)
+    mine, others = (
+        [a - b for a, b in zip(new or none, old or none, strict=True)]
+        for new, old in ((now.candidate, have.candidate), (now.stable, have.stable))
+    )
+    return mine, others
 
 
 def _worth(said: str) -> bool:
@@ -387,6 +441,6 @@ def _spec(course: Course) -> dict[str, Any]:
         "analysis": {
             "interval": f"{course.interval.total_seconds():.0f}s",
             "minSamples": course.min_samples,
-            "checks": as_shares(course),
+            "checks": as_simulated(course),
         },
     }

@@ -141,6 +141,7 @@ def restart(stored: CheckStatus, *, trial: bool) -> CheckStatus:
         "outcome": Outcome.INCONCLUSIVE,
         "message": "",
         "value": None,
+        "needs": None,
         "step": None,
         "recent": None,
         "previous": None,

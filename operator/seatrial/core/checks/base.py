@@ -14,13 +14,14 @@ All functions are pure. Times are read to the millisecond, the precision that st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from seatrial.api.spec import Check, Runtime
-from seatrial.api.status import CheckStatus, Outcome
+from seatrial.api.status import MOST_NEEDED, CheckStatus, Outcome
 from seatrial.build.names import child_name
 from seatrial.core.checks.preset import Preset, literal
 from seatrial.core.questions import MetricAnswer, MetricQuestion
@@ -163,9 +164,12 @@ def unanswered(stored: CheckStatus, situation: Situation, outcome: Outcome, mess
     return verdict(stored, situation, outcome, message)
 
 
-def verdict(stored: CheckStatus, situation: Situation, outcome: Outcome, message: str) -> CheckStatus:
-    """The check with a verdict."""
-    update = {"outcome": outcome, "message": message[:1024], "at": milliseconds(situation.now)}
+def verdict(
+    stored: CheckStatus, situation: Situation, outcome: Outcome, message: str, needs: float | None = None
+) -> CheckStatus:
+    """The check with a verdict; `needs` is how many more of what it counts make the candidate pass, where that is known."""
+    whole = None if needs is None or needs > MOST_NEEDED else math.ceil(needs)
+    update = {"outcome": outcome, "message": message[:1024], "at": milliseconds(situation.now), "needs": whole}
     return stored.model_copy(update=update)
 
 

@@ -193,6 +193,26 @@ def _chosen(subject: Subject, series: Sequence[Series], stable: Arm, situation: 
     return DriftStatus(marks=list(frozen.marks), blind=frozen.blind, inflation=round(1000 * inflation))
 
 
+def predicted(
+    check: Check, opened: DriftStatus, situation: Situation, answers: Mapping[str, MetricAnswer]
+) -> list[int] | str:
+    """What stable has predicted in the hour before, by the bins that were chosen from it; or why that is not known."""
+    subject, answer = _subject(check), answers.get(_past_key(check))
+    if isinstance(subject, str) or situation.stable is None or not isinstance(answer, Counters):
+        return "there is no answer about stable's predictions of the last hour"
+    rows, seen, pods = (
+        subject.rows(answer.series, opened.marks),
+        counters.scrapes(answer.series),
+        born(situation.stable),
+    )
+    end = span(CheckStatus(name=check.name), replace(situation, start=situation.now))[1].timestamp()
+    if isinstance(rows, NoData):
+        return rows.message
+    begin = counters.countable_from([row.total() for row in rows], end - LOOK_BACK.total_seconds(), end, seen, pods)
+    found = histograms.count(rows, len(opened.marks) + 1, begin, end, seen, pods)
+    return found.message if isinstance(found, NoData) else found
+
+
 # --- looking ------------------------------------------------------------------------------------------
 
 
@@ -311,7 +331,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     judged = stored.model_copy(update={"drift": drift, "value": view.distance()})
     said = view.numbers()
     if not drift.next:
-        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
+        missing, needs = view.missing(stored)
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}", needs)
     if drift.outcome is Outcome.FAIL:
         return verdict(
             judged,
@@ -321,11 +342,12 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
             f'{check.name} --reason "…"',
         )
     if drift.outcome is not Outcome.PASS or sum(drift.candidate) < situation.min_samples:
-        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {view.missing(stored)}")
+        missing, needs = view.missing(stored)
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}", needs)
     within = f"{said}, surely less than {view.limit:g}"
     if not situation.settled:
         waits = f"{within}: waits until the weight has been in force for two scrapes"
-        return verdict(judged, situation, Outcome.INCONCLUSIVE, waits)
+        return verdict(judged, situation, Outcome.INCONCLUSIVE, waits, 0)
     if stored.message:
         return verdict(judged, situation, Outcome.NO_DATA, stored.message)
     return verdict(judged, situation, Outcome.PASS, f"{within}: pass{f'; it {have.blind}' if have.blind else ''}")
@@ -377,20 +399,20 @@ class _View:
             return f"{self._check.name}: {counted}"
         return f"{self._check.name}: {both.measure.name} {both.measured():.3f} ({both.moved()}; {counted})"
 
-    def missing(self, stored: CheckStatus) -> str:
-        """What an undecided check waits for."""
+    def missing(self, stored: CheckStatus) -> tuple[str, int | None]:
+        """What an undecided check waits for, and how many of the candidate's predictions that are, where it is known."""
         both = self._both
         least = max(self._situation.min_samples, math.ceil(both.floor)) - both.made
         behind = math.ceil(both.floor) - both.beside
         if behind > 0 and least <= 0:
-            return f"needs {behind:,} more predictions of stable"
+            return f"needs {behind:,} more predictions of stable", None
         growth = None
         if both.made and both.beside:
             growth = both.growth(self._nats(self._drift.looks + 1))
         if self._drift.next and growth is None:
-            return f"neither surely more than {self.limit:g} nor surely less yet: waits"
+            return f"neither surely more than {self.limit:g} nor surely less yet: waits", None
         more = max(least, 0 if growth is None else (growth - 1.0) * both.made, 1)
-        return f"needs about {rounded(more):,} more predictions{self._time(more, stored)}"
+        return f"needs about {rounded(more):,} more predictions{self._time(more, stored)}", rounded(more)
 
     def _time(self, more: float, stored: CheckStatus) -> str:
         begun, made = self._situation.confirmed_at, self._both.made

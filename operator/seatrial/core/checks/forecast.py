@@ -19,6 +19,7 @@ from seatrial.core.checks.gathering import BETS, within_margin
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, FALSE_STEP
 from seatrial.core.checks.terms import Terms
 from seatrial.core.legs import Leg
+from seatrial.core.plain import percent
 from seatrial.core.statistics.sequential import EARLY, Counts, alternatives, log_e
 
 PLAINLY = 0.04
@@ -157,7 +158,7 @@ def warning(
     else:
         but = f"one in twenty more than {told(slow.longest or 0.0)}, and its minDuration is {format_duration(slow.leg.min_duration)}"
     return (
-        f"check {name}: at {per_minute(stable.rate)} requests a minute, {_percent(stable.share)} of them bad, {slow.leg.told()} "
+        f"check {name}: at {per_minute(stable.rate)} requests a minute, {percent(stable.share)} of them bad, {slow.leg.told()} "
         f"{takes} a candidate as good as stable, {but}{_found(terms, stable, slow.leg, interval, checks)}: "
         "widen the margin, raise the weight, or give it more time"
     )
@@ -175,7 +176,7 @@ def _found(terms: Terms, stable: Stable, leg: Leg, interval: timedelta, checks: 
     if terms.sides[0] or stable.rate <= 0:
         return ""
     seconds = discovery(terms, stable, leg, interval, checks)
-    rise = f"a rise from {_percent(stable.share)} to {_percent(min(stable.share + PLAINLY, 0.99))}"
+    rise = f"a rise from {percent(stable.share)} to {percent(min(stable.share + PLAINLY, 0.99))}"
     return f"; {rise} would {'never be found there' if seconds is None else f'take {told(seconds)} to find there'}"
 
 
@@ -191,10 +192,6 @@ def per_minute(rate: float) -> str:
     """Requests a minute: `2`, `0.5`, `1,200`."""
     minute = rate * 60.0
     return f"{minute:,.0f}" if minute >= 1.5 else f"{minute:.2g}"
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.2g}%"
 
 
 def _look(stable: Stable, leg: Leg, interval: timedelta) -> Counts:

@@ -80,8 +80,8 @@ def judge_share(subject: str, terms: Terms, stored: CheckStatus, situation: Situ
     if why := _burdened(terms, stored, seen, situation):
         return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {why}")
     if seen.total < situation.min_samples or not _sure(terms, stored, situation):
-        missing = _missing(terms, stored, seen, situation, compare)
-        return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}")
+        missing, needs = _missing(terms, stored, seen, situation, compare)
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}", needs)
     if _suspicion(stored, situation) > SUSPICION:
         return verdict(
             stored, situation, Outcome.INCONCLUSIVE, f"{said}, but worse of late, which is not sure yet: waits"
@@ -89,7 +89,7 @@ def judge_share(subject: str, terms: Terms, stored: CheckStatus, situation: Situ
     within = f"{said}, {_within(terms, stored, situation, compare)}"
     if not situation.settled:
         waits = f"{within}: waits until the weight has been in force for two scrapes"
-        return verdict(stored, situation, Outcome.INCONCLUSIVE, waits)
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, waits, 0)
     if stored.message:
         return verdict(stored, situation, Outcome.NO_DATA, stored.message)
     return verdict(stored, situation, Outcome.PASS, f"{within}: pass")
@@ -181,15 +181,18 @@ def _threshold(situation: Situation) -> float:
     return -math.log(FALSE_PASS if situation.last else FALSE_STEP)
 
 
-def _missing(terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation, compare: bool) -> str:
-    """What an undecided check waits for."""
+def _missing(
+    terms: Terms, stored: CheckStatus, seen: Seen, situation: Situation, compare: bool
+) -> tuple[str, int | None]:
+    """What an undecided check waits for, and how many requests that are; None for ever."""
     least = max(0, situation.min_samples - seen.total)
     more = requests_needed(terms, stored, seen, situation, compare=compare)
     if more is None:
-        return "cannot pass at these shares, however many requests come"
+        return "cannot pass at these shares, however many requests come", None
     if more <= least:
-        return f"needs {least:,} more requests of the {situation.min_samples:,} that a pass takes{_time(least, stored, situation)}"
-    return f"needs about {rounded(more):,} more requests{_time(more, stored, situation)}"
+        passes = f"of the {situation.min_samples:,} that a pass takes{_time(least, stored, situation)}"
+        return f"needs {least:,} more requests {passes}", least
+    return f"needs about {rounded(more):,} more requests{_time(more, stored, situation)}", rounded(more)
 
 
 def requests_needed(

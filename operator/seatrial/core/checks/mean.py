@@ -185,7 +185,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
         why = "stable answers nothing beside it to compare with"
         return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {why}")
     if early := _early(check, mean, allows, situation):
-        return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {early}")
+        least = max(0.0, allows.samples - number(mean.trial.candidate.count))
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {early}", least)
     sure = math.log(len(allows.directions) * situation.checks / FALSE_ALARM)
     found = [harm(side, situation.now) for side in stored.evidence]
     if (worst := max(found, default=0.0)) >= sure:
@@ -200,9 +201,8 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     if not stored.evidence or any(
         safety(side, last=situation.last, carried=allows.carried) < goal for side in stored.evidence
     ):
-        return verdict(
-            stored, situation, Outcome.INCONCLUSIVE, f"{said}: {_missing(check, stored, allows, situation, goal)}"
-        )
+        missing, needs = _missing(check, stored, allows, situation, goal)
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}: {missing}", needs)
     if worst > SUSPICION:
         why = "but worse of late, which is not sure yet: waits"
         return verdict(stored, situation, Outcome.INCONCLUSIVE, f"{said}, {why}")
@@ -212,7 +212,7 @@ def judge(check: Check, stored: CheckStatus, situation: Situation) -> CheckStatu
     within = f"{said}; at most {_percent(allows.margin)} {_ways(allows)}{at}"
     if not situation.settled:
         waits = f"{within}: waits until the weight has been in force for two scrapes"
-        return verdict(stored, situation, Outcome.INCONCLUSIVE, waits)
+        return verdict(stored, situation, Outcome.INCONCLUSIVE, waits, 0)
     if stored.message:
         return verdict(stored, situation, Outcome.NO_DATA, stored.message)
     return verdict(stored, situation, Outcome.PASS, f"{within}: pass")
@@ -238,20 +238,23 @@ def _early(check: Check, mean: MeanStatus, allows: Allowed, situation: Situation
     )
 
 
-def _missing(check: Check, stored: CheckStatus, allows: Allowed, situation: Situation, goal: float) -> str:
-    """What an undecided check waits for."""
+def _missing(
+    check: Check, stored: CheckStatus, allows: Allowed, situation: Situation, goal: float
+) -> tuple[str, float | None]:
+    """What an undecided check waits for, and how much of `per` that is, where it is known."""
     mean = stored.mean or MeanStatus()
     spread = spread_of(mean)
     if not spread.known or not stored.evidence:
         pairs = max(0, math.ceil(means.LEAST_PAIRS - spread.pairs))
-        return (
+        said = (
             f"how widely the values are spread is not known yet: needs {pairs + 1} more blocks of {_count(allows.size)} "
             f"{_per(check)} in each arm, {format_duration(BLOCK)} each at the least"
         )
+        return said, None
     more = needed(stored, allows, situation, goal)
     if more is None:
-        return "cannot pass at these means, however long it is watched"
-    return f"needs about {_count(more)} more {_per(check)}{_time(more, mean, situation)}"
+        return "cannot pass at these means, however long it is watched", None
+    return f"needs about {_count(more)} more {_per(check)}{_time(more, mean, situation)}", more
 
 
 def needed(stored: CheckStatus, allows: Allowed, situation: Situation, goal: float) -> float | None:

@@ -12,6 +12,7 @@ from seatrial.core import bins, histograms, promql
 from seatrial.core.checks.preset import Preset
 from seatrial.core.checks.reading import own_metric
 from seatrial.core.histograms import Row
+from seatrial.core.plain import percent
 from seatrial.core.promql import Named
 from seatrial.core.questions import NoData, Series
 from seatrial.core.statistics import drift as statistics
@@ -123,4 +124,4 @@ class Comparison:
 
 
 def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %" if share >= 0.001 or share == 0 else f"{share * 100:.2g} %"
+    return f"{share * 100:.1f} %" if share >= 0.001 or share == 0 else f"{percent(share)[:-1]} %"
