@@ -48,7 +48,7 @@ soak: venv ## Trials in foul weather until the time is over, every fault at ever
 	@PYTHONPATH=operator $(BIN)/python -m tests.weather --seed $(SEED) --duration $(DURATION)
 
 .PHONY: benchmark-verdicts
-benchmark-verdicts: ## How often the judge is wrong, beside what people use today (15 minutes; ARGS=--full for the whole grid, --docs for the page)
+benchmark-verdicts: ## How often the judge is wrong, beside what people use today (4 minutes; ARGS=--full for the whole grid, --docs for the page)
 	$(INSTALL) dev demo
 	@PYTHONPATH=operator:. $(BIN)/python -m benchmarks.verdicts $(ARGS)
 

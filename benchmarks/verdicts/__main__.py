@@ -62,7 +62,7 @@ def errands(runs: int, many: int, few: int, *, full: bool) -> Iterator[Errand]:
     for cell in traffic.stepped(full):
         yield Errand("trials", f"trial: {cell.told()}", trials.measure, (cell, runs), targets.of_steps)
     for rate in scores.RATES:
-        yield Errand("scores", f"scores: {rate} a minute", scores.measure, (rate, runs))
+        yield Errand("scores", f"scores: {rate} a minute", scores.measure, (rate, runs), targets.of_scores)
 
 
 def run(asked: argparse.Namespace) -> tuple[dict[str, list[Any]], list[str]]:

@@ -1,9 +1,9 @@
-"""Three small charts as SVG, in the manner of docs/pictures."""
+"""Small charts as SVG, in the manner of docs/pictures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from xml.sax.saxutils import escape
 
 WIDTH, LEFT, RIGHT = 760, 250, 30
@@ -85,9 +85,14 @@ def _slower(ours: float | None, sketch: float | None) -> bool:
     return sketch is not None and (ours is None or ours > sketch)
 
 
-def bars(title: str, groups: Sequence[str], rows: Mapping[str, Sequence[float | None]]) -> str:
-    """Minutes by group, a bar for each name."""
-    most = max((minutes for row in rows.values() for minutes in row if minutes is not None), default=1.0)
+def bars(
+    title: str,
+    groups: Sequence[str],
+    rows: Mapping[str, Sequence[float | None]],
+    told: Callable[[float], str] = "{:.1f}".format,
+) -> str:
+    """Numbers by group, a bar for each name."""
+    most = max((number for row in rows.values() for number in row if number is not None), default=0.0) or 1.0
     bar, height = 22, 50 + len(groups) * (22 * len(rows) + 18)
 
     def body() -> Iterator[str]:
@@ -95,17 +100,15 @@ def bars(title: str, groups: Sequence[str], rows: Mapping[str, Sequence[float | 
             top = 44 + at * (bar * len(rows) + 18)
             yield f'<text x="20" y="{top + bar * len(rows) / 2 + 4:.1f}">{escape(group)}</text>'
             for index, (name, row) in enumerate(rows.items()):
-                y, minutes = top + bar * index, row[at]
-                width = (WIDTH - LEFT - 70) * (1.0 if minutes is None else minutes / most)
-                told = "not found" if minutes is None else f"{minutes:.1f}"
+                y, number = top + bar * index, row[at]
+                width = (WIDTH - LEFT - 70) * (1.0 if number is None else number / most)
+                said = "not found" if number is None else told(number)
                 yield f'<text class="dim" x="{LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>'
                 yield f'<rect class="{"abc"[index]}" x="{LEFT}" y="{y + 2}" width="{width:.1f}" height="{bar - 4}"/>'
-                yield f'<text x="{LEFT + width + 6:.1f}" y="{y + 15}">{told}</text>'
+                yield f'<text x="{LEFT + width + 6:.1f}" y="{y + 15}">{said}</text>'
 
-    said = "; ".join(
-        f"{name}: {', '.join('–' if m is None else f'{m:.1f}' for m in row)}" for name, row in rows.items()
-    )
-    return _svg(title, said, height, body())
+    story = "; ".join(f"{name}: {', '.join('–' if m is None else told(m) for m in row)}" for name, row in rows.items())
+    return _svg(title, story, height, body())
 
 
 def _svg(title: str, story: str, height: float, body: Iterable[str]) -> str:

@@ -13,11 +13,14 @@ from benchmarks.verdicts.hour import Hour
 from benchmarks.verdicts.late import HEALTHY, Late
 from benchmarks.verdicts.rates import Rate, percent
 from benchmarks.verdicts.replays import DEMANDED, Replay
+from benchmarks.verdicts.scores import Scores
 from benchmarks.verdicts.traffic import INTERVAL
 from benchmarks.verdicts.trials import IN_TIME, Steps
 
 WRONG, ACCEPTED, LATER = 0.01, 0.95, 1.5
 LOOK = INTERVAL / 60.0
+ENOUGH = 20
+"""Scores of the candidate a minute from which on an hour has to be enough."""
 SKETCHES = ("sketch", "restarted")
 
 
@@ -81,6 +84,16 @@ def of_replay(row: Replay) -> list[str]:
         )
     if row.found.share < 1.0:
         out.append(f"finds {percent(row.found.share)} of candidates four points worse")
+    return out
+
+
+def of_scores(row: Scores) -> list[str]:
+    """No wrong failures, and wrong features are found where there are scores to see them by."""
+    out = []
+    if (wrong := row.failed["same"]).share > WRONG:
+        out.append(f"calls {wrong.told()} of candidates drifted whose scores did not change")
+    if row.rate >= ENOUGH and (found := row.failed["skew"]).share < ACCEPTED:
+        out.append(f"finds wrong features in {percent(found.share)} of candidates")
     return out
 
 

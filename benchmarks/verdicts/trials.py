@@ -146,7 +146,7 @@ def _ruled(judge: Judge, ruling: Ruling) -> tuple[Array, Array, Array]:
 
 def _warned(judge: Judge) -> Array:
     """Whether each trial is told that its plan is slow, from what it has learned of stable."""
-    rate, clump = judge.total / (judge.windows * INTERVAL), judge.known()[2]
+    rate, clump = judge.total / (judge.windows * INTERVAL), judge.prudent()
     known = zip(rate, judge.long_run(), clump, strict=True)
     return np.array([_slow(*(float(f"{x:.3g}") for x in learned)) for learned in known])
 

@@ -76,6 +76,7 @@ def test_every_target_can_be_missed() -> None:
     from benchmarks.verdicts.hour import Hour
     from benchmarks.verdicts.late import Late
     from benchmarks.verdicts.replays import Replay
+    from benchmarks.verdicts.scores import Scores
     from benchmarks.verdicts.traffic import Cell
 
     cell, none, all_ = Cell(20.0, 0.01, 1.0, 5.0), Rate(0, 300), Rate(300, 300)
@@ -96,6 +97,11 @@ def test_every_target_can_be_missed() -> None:
     assert late(4.0, None, 6.0) == ["takes for ever after 30 healthy minutes, 4 without"]
     assert late(None, 6.0, 6.0) == ["finds fewer than half of the faults"]
 
+    drifted, kept = {"same": none, "skew": all_}, {"same": all_, "skew": none}
+    assert targets.of_scores(Scores(20, {}, drifted, {}, {})) == []
+    assert len(targets.of_scores(Scores(20, {}, kept, {}, {}))) == 2
+    assert len(targets.of_scores(Scores(2, {}, kept, {}, {}))) == 1, "too few scores to see anything by"
+
     assert targets.of_replay(Replay("fine", none, none, all_, none, all_)) == []
     assert len(targets.of_replay(Replay("fine", all_, none, none, all_, none))) == 4
     assert targets.of_replay(Replay("ceiling", all_, none, none, none, all_)) == [], "what a ceiling is for"
@@ -115,6 +121,17 @@ def test_whoever_has_to_wait_was_told(rate: float, base: float, clump: float, sl
     in_time = int(np.count_nonzero(found.accepted <= trials.IN_TIME)) / 200
     assert (in_time < 0.95) is slow
     assert np.all(found.warned) if slow else np.mean(found.warned) < 0.2
+
+
+def test_clumps_that_nobody_could_see_accept_no_more_bad_candidates_than_is_promised() -> None:
+    """A stable that hardly fails teaches nothing about the clumps of a candidate that is twice the margin worse."""
+    np = pytest.importorskip("numpy", reason="make test installs numpy")
+    from benchmarks.verdicts import trials
+    from benchmarks.verdicts.traffic import TERMS, Cell
+
+    cell = Cell(20.0, 0.0001, 10.0)
+    found = trials.sail(cell, cell.base + 2 * TERMS.margin(cell.base), 1500, 101)
+    assert np.count_nonzero(~np.isnan(found.accepted)) <= 15
 
 
 # --- yardsticks -------------------------------------------------------------------------------------------------------
@@ -159,6 +176,17 @@ def test_psi_is_that_of_the_books() -> None:
 
     assert psi(np.array([60, 40]), np.array([500, 500])) == pytest.approx(0.0405, abs=1e-4)
     assert psi(np.array([0, 0]), np.array([500, 500])) == 0.0
+
+
+def test_the_products_own_check_on_drift_is_asked() -> None:
+    pytest.importorskip("numpy", reason="make test installs numpy")
+    from benchmarks.verdicts import scores
+
+    found = scores.measure(60, 5)
+    assert (found.failed["same"], found.failed["skew"]) == (Rate(0, 5), Rate(5, 5))
+    assert found.passed["same"] == Rate(5, 5)
+    assert found.minutes["skew"] is not None
+    assert found.minutes["skew"] <= 5.0
 
 
 @pytest.mark.parametrize(("share", "outcome"), [(0.01, "Pass"), (0.06, "Fail")])

@@ -55,26 +55,53 @@ def temper(log_ratio: Array, clump: Array) -> Array:
     """The power that clumps leave: where `sequential.temper` halves, Newton's steps."""
     size, more = np.abs(log_ratio), clump - 1.0
     plain = (more <= _TINY) | (size <= _TINY)
-    size = np.where(plain, 1.0, np.minimum(size, 50.0))
-    up = log_ratio > 0
-    sign = np.where(up, 1.0, -1.0)
-    average = sign * np.expm1(sign * size) / size
-    w = np.minimum(size, size / (1.0 + 2.0 * more)) + np.zeros_like(average)
+    size, up = np.where(plain, 1.0, np.minimum(size, 50.0)), log_ratio > 0
+    if np.all(up):
+        weight = _against(size, more)
+    elif np.any(up):
+        weight = np.where(up, _against(size, more), _in_favour(size, more))
+    else:
+        weight = _in_favour(size, more)
+    return np.where(plain, 1.0, weight / size)
+
+
+# Both conditions are functions of an event's weight w that rise; the first is convex and the second concave, so that Newton's
+# steps come from one side after the first, wherever it lands between the ends. What is left after a step is of the order of
+# its square.
+
+
+def _against(size: Array, more: Array) -> Array:
+    """What an event may weigh against the claim: mean (1 + more w E) = E, with mean = (e^w - 1)/w."""
+    average = np.expm1(size) / size
+    weight, more = size / (1.0 + 2.0 * more), more * average
     for _ in range(40):
-        y = sign * np.expm1(sign * w)
-        grows = 1.0 + sign * y
-        mean = y / w
-        bent = (grows - mean) / w
-        # Against the claim: mean (1 + more w E) = E, convex in w; for it: E (1 + more y) = mean, concave. Both rise, so that
-        # Newton's steps come from one side after the first, wherever it lands between the ends.
-        gap = np.where(up, mean * (1.0 + more * w * average) - average, average * (1.0 + more * y) - mean)
-        rise = np.where(up, bent * (1.0 + more * w * average) + mean * more * average, average * more * grows - bent)
-        new = np.clip(w - gap / rise, 1e-4 * size, size)
-        moved = np.abs(new - w)
-        w = new
-        if np.all((moved <= 3e-4 * size) | plain):
+        y = np.expm1(weight)
+        mean, grown = y / weight, 1.0 + more * weight
+        rise = (1.0 + y - mean) / weight * grown + mean * more
+        weight, left = _stepped(weight, (mean * grown - average) / rise, size)
+        if left:
             break
-    return np.where(plain, 1.0, w / size)
+    return weight
+
+
+def _in_favour(size: Array, more: Array) -> Array:
+    """What an event may weigh for the claim: E (1 + more y) = mean, with y = 1 - e^-w and mean = y/w."""
+    average = -np.expm1(-size) / size
+    weight, more = size / (1.0 + 2.0 * more), more * average
+    for _ in range(40):
+        y = -np.expm1(-weight)
+        mean = y / weight
+        rise = more * (1.0 - y) - (1.0 - y - mean) / weight
+        weight, left = _stepped(weight, (average + more * y - mean) / rise, size)
+        if left:
+            break
+    return weight
+
+
+def _stepped(weight: Array, step: Array, size: Array) -> tuple[Array, bool]:
+    """One of Newton's steps, and whether it was so short that the next one need not be taken."""
+    new = np.minimum(np.maximum(weight - step, 1e-4 * size), size)
+    return new, bool(np.all(np.abs(new - weight) <= 2e-3 * size))
 
 
 def begun(seconds: Array) -> Array:
@@ -184,8 +211,15 @@ class Judge:
     def known(self) -> tuple[Array, Array, Array]:
         """Stable's share, the margin and the mean clump, before the next look."""
         base = (self.fresh_events + clumps.STEADY * self.long_run()) / (self.fresh_total + clumps.STEADY)
-        inflation = (clumps.WORTH * self.terms.inflation + self.squares) / (clumps.WORTH + self.weight)
-        return base, margins(self.terms, base), (np.maximum(1.0, inflation) + 1.0) / 2.0
+        return base, margins(self.terms, base), self._clump(self.terms.inflation)
+
+    def prudent(self) -> Array:
+        """The mean clump as a Pass takes it to be."""
+        return self._clump(self.terms.prudent)
+
+    def _clump(self, prior: float) -> Array:
+        inflation = (clumps.WORTH * prior + self.squares) / (clumps.WORTH + self.weight)
+        return (np.maximum(1.0, inflation) + 1.0) / 2.0
 
     def long_run(self) -> Array:
         """Stable's share in all that was seen of it."""
@@ -224,7 +258,7 @@ class Judge:
                 # Without any past, the first look only teaches what stable is like.
                 learned = beside & (self.windows > 0)
                 bad = np.zeros_like(trouble) if mirrored else trouble
-                self._good(index, own, (base, *known[1:]), weight, learned, bad)
+                self._good(index, own, (base, known[1], self.prudent()), weight, learned, bad)
         self.age, self.first = after, np.zeros(self.runs, bool)
         self.past(b, m, beside)
 

@@ -107,7 +107,8 @@ def forecast(check: Check, learned: CheckStatus, legs: Sequence[Leg], analysis: 
         return ""
     terms, seconds = terms_of(check), pace.windows * max(WINDOW, analysis.interval).total_seconds()
     # Of the whole hour: in two minutes there may be a clump or none, and a plan would be called slow, or not, by that.
-    stable = Stable(pace.total / seconds, clumps.long_run(pace), clumps.clump(pace, terms.inflation))
+    size, prudent = (clumps.clump(pace, prior) for prior in (terms.inflation, terms.prudent))
+    stable = Stable(pace.total / seconds, clumps.long_run(pace), size, prudent)
     counted = sum(1 for one in analysis.checks if one.query is None)
     return warning(check.name, terms, stable, legs, analysis.interval, analysis.min_samples, counted)
 

@@ -40,6 +40,8 @@ class Stable:
     rate: float
     share: float
     clump: float
+    prudent: float | None = None
+    """Their size as it is taken to be for a Pass; the same where left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +204,15 @@ def _look(stable: Stable, leg: Leg, interval: timedelta) -> Counts:
 
 def _growth(look: Counts, stable: Stable, margin: float) -> Growth:
     """By the better bet. Evidence is linear in the events, whose variance is that of clumps of a geometric size."""
-    bet = max(range(len(BETS)), key=lambda index: within_margin(look, stable.share, margin, stable.clump)[index])
+    clump = stable.clump if stable.prudent is None else stable.prudent
+    bet = max(range(len(BETS)), key=lambda index: within_margin(look, stable.share, margin, clump)[index])
 
     def nats(events: float, base_events: float) -> float:
         counts = Counts(events, look.total, base_events, look.base_total)
-        return within_margin(counts, stable.share, margin, stable.clump)[bet]
+        return within_margin(counts, stable.share, margin, clump)[bet]
 
     mean = nats(look.events, look.base_events)
     mine = nats(look.events + 1.0, look.base_events) - mean
     others = nats(look.events, look.base_events + 1.0) - mean
-    variance = (2.0 * stable.clump - 1.0) * (mine**2 * look.events + others**2 * look.base_events)
+    variance = (2.0 * clump - 1.0) * (mine**2 * look.events + others**2 * look.base_events)
     return Growth(mean, variance)

@@ -86,13 +86,13 @@ def _weighed(
         old = old.model_copy(update={"trial": []})  # the first look at this weight
     # To be better than a stable that is in trouble speaks for nobody.
     trouble = not mirrored and clumps.odd(pace, new.stable.events, new.stable.total, clump)
-    weight = max(situation.weight, 0.01) / 100.0
+    weight, prudent = max(situation.weight, 0.01) / 100.0, clumps.clump(pace, terms.prudent)
     for name, allowed in (("step", 1.0 / weight), ("trial", 1.0)):
         if alone:
             assert terms.ceiling is not None
-            factors = within_ceiling(seen, terms.ceiling * allowed, clump)
+            factors = within_ceiling(seen, terms.ceiling * allowed, prudent)
         else:
-            factors = within_margin(seen, base, margin * allowed, clump)
+            factors = within_margin(seen, base, margin * allowed, prudent)
         if trouble:
             factors = [min(0.0, factor) for factor in factors]
         have = in_nats(getattr(old, name)) or [0.0] * len(factors)

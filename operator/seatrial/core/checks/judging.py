@@ -200,7 +200,7 @@ def requests_needed(
 ) -> float | None:
     """How many more requests on the candidate make it pass, if both shares stay as they are; None where no number does."""
     pace = pace_of(stored)
-    base, clump = clumps.share(pace), clumps.clump(pace, terms.inflation)
+    base, clump = clumps.share(pace), clumps.clump(pace, terms.prudent)
     margin = terms.margin(base)
     allowed = 1.0 if situation.last else 100.0 / max(situation.weight, 0.01)
     # A few requests of stable's kind stand beside the candidate's, or the first ones would decide everything.

@@ -35,6 +35,8 @@ class Terms:
     ceiling: float | None
     inflation: float = clumps.PRIOR
     """Variance of clumped events, as a multiple of that of independent ones, where nothing was measured yet."""
+    prudent: float = clumps.PRUDENT
+    """The same for a Pass."""
     worse_when: WorseWhen = WorseWhen.HIGHER
     """Which change counts against the candidate."""
     carried: bool = True
@@ -79,14 +81,15 @@ def of_time(counted: Mean | Share) -> bool:
 def terms(
     margin: Margin,
     ceiling: float | None = None,
-    inflation: float = clumps.PRIOR,
+    inflation: float | None = None,
     worse_when: WorseWhen = WorseWhen.HIGHER,
 ) -> Terms:
-    """Margins and ceiling as shares."""
+    """Margins and ceiling as shares; an inflation is one for Fail and Pass."""
     return Terms(
         points=None if margin.points is None else float(margin.points) / 100.0,
         relative=None if margin.relative is None else float(margin.relative) / 100.0,
         ceiling=ceiling,
-        inflation=inflation,
+        inflation=clumps.PRIOR if inflation is None else inflation,
+        prudent=clumps.PRUDENT if inflation is None else inflation,
         worse_when=worse_when,
     )

@@ -5,7 +5,7 @@ average; events in clumps of geometric size with mean k make it 2k - 1. Neighbou
 is no clump, and an outage that begins and ends touches two pairs only: the two that say most are left out. A pair counts by the
 number of its events, up to a limit: with a single event it is 1 whatever is true.
 
-The measurement is drawn towards a prior (`PRIOR` worth `WORTH` events): with few events nobody knows, and a fault that might be one
+The measurement is drawn towards a prior (`PRIOR` or `PRUDENT`, worth `WORTH` events): with few events nobody knows, and a fault that might be one
 clump must not decide alone.
 """
 
@@ -20,6 +20,8 @@ HEAVIEST = 40.0
 """The most events that a pair counts for."""
 PRIOR = 8.0
 """Inflation of the variance that is assumed without evidence: clumps of 4.5."""
+PRUDENT = 10.0
+"""The same where a Pass is asked for, which has more time and more to lose: clumps of 5.5."""
 WORTH = 10.0
 """Events after which the measurement weighs as much as the prior."""
 MEMORY = 480
