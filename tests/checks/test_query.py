@@ -122,4 +122,4 @@ def test_names_with_dots_are_matched_as_they_are() -> None:
 
 def test_a_new_kind_of_check_is_one_module_in_one_table() -> None:
     names = [getattr(kind, "__name__", "").rpartition(".")[2] for kind in checks.KINDS]
-    assert names == ["drill", "share", "mean", "query", "agreement", "drift"]
+    assert names == ["drill", "share", "mean", "query", "agreement", "drift", "expected"]
