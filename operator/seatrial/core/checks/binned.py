@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from seatrial.api.base import format_duration
-from seatrial.api.status import CheckStatus, Outcome
+from seatrial.api.status import CheckStatus, DriftStatus, ExpectedStatus, Outcome
 from seatrial.core import counters, histograms
 from seatrial.core.checks.base import Arm, Hold, Refusal, Situation, milliseconds, nearest, unanswered
 from seatrial.core.checks.judging import rounded
@@ -41,6 +41,7 @@ from seatrial.core.questions import (
 )
 from seatrial.core.statistics import drift as statistics
 
+Kept = DriftStatus | ExpectedStatus
 WINDOW = timedelta(minutes=1)
 """The windows of stable's past that show how predictions hang together."""
 
@@ -63,7 +64,29 @@ def opening_questions(name: str, subject: Subject, stable: Arm, situation: Situa
     return (*exist, _past_question(name, subject, stable, situation))
 
 
-def opened(
+def opening(
+    name: str,
+    subject: Subject | str,
+    field: str,
+    choose: Callable[[Past], Kept | str | None],
+    situation: Situation,
+    answers: Mapping[str, MetricAnswer],
+) -> CheckStatus | Refusal | Hold:
+    """With the bins in a field of status, as soon as stable has made enough predictions to choose them from."""
+    if isinstance(subject, str):
+        return Refusal(subject)
+    if situation.stable is None:
+        return CheckStatus(name=name)
+    past = _opened(name, subject, situation.stable, situation, answers)
+    if not isinstance(past, Past):
+        return past
+    chosen = choose(past)
+    if isinstance(chosen, str):
+        return Refusal(chosen)
+    return CheckStatus(name=name).model_copy(update={field: chosen})
+
+
+def _opened(
     name: str, subject: Subject, stable: Arm, situation: Situation, answers: Mapping[str, MetricAnswer]
 ) -> Past | Refusal | Hold:
     """Stable's hour before the trial, or why the trial cannot begin."""
@@ -221,6 +244,40 @@ def both(
             return unanswered(stored, situation, Outcome.NO_DATA, counted.message)
         new[one.side] = counted
     return Both(new["candidate"], new["stable"], unseen_pod(read[0].seen, read[0].arm, end))
+
+
+def folded(
+    name: str,
+    subject: Subject | str,
+    kept: tuple[str, Kept | None],
+    choose: Callable[[Past], Kept | str | None],
+    stored: CheckStatus,
+    situation: Situation,
+    answers: Mapping[str, MetricAnswer],
+) -> CheckStatus:
+    """Add both arms' counts since the last look, or neither's; the bins first, where there are none. A candidate's pod that was
+    scraped and is not any more leaves a caveat in `message`: nothing passes on it.
+
+    `kept`: the field of status that holds the counts, and what it holds.
+    """
+    if isinstance(subject, str):
+        return unanswered(stored, situation, Outcome.ERROR, subject)
+    now = milliseconds(situation.now)
+    fresh = {"outcome": Outcome.INCONCLUSIVE, "message": "", "through": now, "at": now}
+    if situation.stable is None or not situation.concurrent:
+        return stored.model_copy(update=fresh)
+    field, have = kept
+    if have is None:
+        past = past_of(name, subject, situation.stable, situation, answers)
+        chosen = past.message if isinstance(past, Failure | NoData) else choose(past)
+        if isinstance(chosen, str):
+            return unanswered(stored, situation, Outcome.ERROR, chosen)
+        return stored.model_copy(update={**fresh, field: chosen})
+    new = both(name, subject, have.marks, stored, situation, answers)
+    if isinstance(new, CheckStatus):
+        return new
+    counts = {"candidate": plus(have.candidate, new.candidate), "stable": plus(have.stable, new.stable)}
+    return stored.model_copy(update={**fresh, "message": new.unseen, field: have.model_copy(update=counts)})
 
 
 def plus(have: Sequence[int], new: Sequence[int]) -> list[int]:

@@ -20,8 +20,6 @@ from seatrial.core.checks.base import (
     Presets,
     Refusal,
     Situation,
-    milliseconds,
-    unanswered,
     verdict,
 )
 from seatrial.core.checks.binned import Past, plus
@@ -69,19 +67,7 @@ def opening(
     answers: Mapping[str, MetricAnswer],
 ) -> CheckStatus | Refusal | Hold:
     """With the bins, as soon as stable has made enough predictions to choose them from."""
-    subject = _subject(check)
-    if isinstance(subject, str):
-        return Refusal(subject)
-    opened = CheckStatus(name=check.name)
-    if situation.stable is None:
-        return opened
-    past = binned.opened(check.name, subject, situation.stable, situation, answers)
-    if not isinstance(past, Past):
-        return past
-    chosen = _chosen(past)
-    if isinstance(chosen, str):
-        return Refusal(chosen)
-    return opened.model_copy(update={"drift": chosen})
+    return binned.opening(check.name, _subject(check), "drift", _chosen, situation, answers)
 
 
 def _chosen(past: Past) -> DriftStatus | str | None:
@@ -147,31 +133,9 @@ def fold(
     presets: Presets,  # noqa: ARG001  same signature for every kind
     answers: Mapping[str, MetricAnswer],
 ) -> CheckStatus:
-    """Add both arms' counts since the last look, or neither's. A candidate's pod that was scraped and is not any more leaves a
-    caveat in `message`: `judge` lets nothing pass on it."""
-    subject = _subject(check)
-    if isinstance(subject, str):
-        return unanswered(stored, situation, Outcome.ERROR, subject)
-    now = milliseconds(situation.now)
-    fresh = {"outcome": Outcome.INCONCLUSIVE, "message": "", "through": now, "at": now}
-    if situation.stable is None or not situation.concurrent:
-        return stored.model_copy(update=fresh)
-    have = _bins(check, stored)
-    if have is None:
-        past = binned.past_of(check.name, subject, situation.stable, situation, answers)
-        if isinstance(past, Failure | NoData):
-            return unanswered(stored, situation, Outcome.ERROR, past.message)
-        chosen = _chosen(past)
-        if isinstance(chosen, str):
-            return unanswered(stored, situation, Outcome.ERROR, chosen)
-        return stored.model_copy(update={**fresh, "drift": chosen})
-    new = binned.both(check.name, subject, have.marks, stored, situation, answers)
-    if isinstance(new, CheckStatus):
-        return new
-    drift = have.model_copy(
-        update={"candidate": plus(have.candidate, new.candidate), "stable": plus(have.stable, new.stable)}
-    )
-    return stored.model_copy(update={**fresh, "message": new.unseen, "drift": drift})
+    """Add both arms' counts since the last look, or neither's."""
+    kept = ("drift", _bins(check, stored))
+    return binned.folded(check.name, _subject(check), kept, _chosen, stored, situation, answers)
 
 
 def _bins(check: Check, stored: CheckStatus) -> DriftStatus | None:

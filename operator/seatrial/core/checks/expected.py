@@ -20,11 +20,11 @@ from seatrial.api.spec import Check, Drift, Expected, OnFail
 from seatrial.api.status import MOST_SCORE_BINS, CheckStatus, ExpectedStatus, Outcome
 from seatrial.core import bins, histograms
 from seatrial.core.checks import binned
-from seatrial.core.checks.base import Hold, Presets, Refusal, Situation, milliseconds, unanswered, verdict
+from seatrial.core.checks.base import Hold, Presets, Refusal, Situation, verdict
 from seatrial.core.checks.binned import Past, plus
 from seatrial.core.checks.judging import FALSE_ALARM, FALSE_PASS, rounded
 from seatrial.core.checks.predictions import Subject, subject_of
-from seatrial.core.questions import Failure, MetricAnswer, MetricQuestion, NoData
+from seatrial.core.questions import MetricAnswer, MetricQuestion
 from seatrial.core.statistics import drift as sampling
 from seatrial.core.statistics import expected as statistics
 from seatrial.core.statistics.expected import Bins, Metric
@@ -70,20 +70,10 @@ def opening(
     presets: Presets,  # noqa: ARG001  same signature for every kind
     answers: Mapping[str, MetricAnswer],
 ) -> CheckStatus | Refusal | Hold:
-    """With the bins, as soon as stable has made enough predictions to say what they can show."""
-    subject = _subject(check)
-    if isinstance(subject, str):
-        return Refusal(subject)
-    opened = CheckStatus(name=check.name)
-    if situation.stable is None:
-        return opened
-    past = binned.opened(check.name, subject, situation.stable, situation, answers)
-    if not isinstance(past, Past):
-        return past
-    chosen = _chosen(check, past)
-    if isinstance(chosen, str):
-        return Refusal(chosen)
-    return opened.model_copy(update={"expected": chosen})
+    """With the bins, as soon as stable has made enough predictions to choose them from."""
+    return binned.opening(
+        check.name, _subject(check), "expected", lambda past: _chosen(check, past), situation, answers
+    )
 
 
 def _chosen(check: Check, past: Past) -> ExpectedStatus | str | None:
@@ -162,31 +152,11 @@ def fold(
     presets: Presets,  # noqa: ARG001  same signature for every kind
     answers: Mapping[str, MetricAnswer],
 ) -> CheckStatus:
-    """Add both arms' counts since the last look, or neither's. A candidate's pod that was scraped and is not any more leaves a
-    caveat in `message`: `judge` lets nothing pass on it."""
-    subject = _subject(check)
-    if isinstance(subject, str):
-        return unanswered(stored, situation, Outcome.ERROR, subject)
-    now = milliseconds(situation.now)
-    fresh = {"outcome": Outcome.INCONCLUSIVE, "message": "", "through": now, "at": now}
-    if situation.stable is None or not situation.concurrent:
-        return stored.model_copy(update=fresh)
-    have = stored.expected
-    if have is None or _bins(check, stored) is None:
-        past = binned.past_of(check.name, subject, situation.stable, situation, answers)
-        if isinstance(past, Failure | NoData):
-            return unanswered(stored, situation, Outcome.ERROR, past.message)
-        chosen = _chosen(check, past)
-        if isinstance(chosen, str):
-            return unanswered(stored, situation, Outcome.ERROR, chosen)
-        return stored.model_copy(update={**fresh, "expected": chosen})
-    new = binned.both(check.name, subject, have.marks, stored, situation, answers)
-    if isinstance(new, CheckStatus):
-        return new
-    expected = have.model_copy(
-        update={"candidate": plus(have.candidate, new.candidate), "stable": plus(have.stable, new.stable)}
+    """Add both arms' counts since the last look, or neither's."""
+    kept = ("expected", stored.expected if _bins(check, stored) is not None else None)
+    return binned.folded(
+        check.name, _subject(check), kept, lambda past: _chosen(check, past), stored, situation, answers
     )
-    return stored.model_copy(update={**fresh, "message": new.unseen, "expected": expected})
 
 
 def _bins(check: Check, stored: CheckStatus) -> Bins | None:
