@@ -43,6 +43,13 @@ def test_a_plan_that_cannot_decide_is_a_warning(tmp_path: Path, capsys: pytest.C
     assert "a rise from 1% to 5% would take 4d to find there" in said
 
 
+def test_the_check_is_found_where_it_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Checks that no traffic is reckoned for count as well."""
+    queue = {"name": "queue", "query": 'sum(queue_depth{namespace="$namespace"})', "max": "10"}
+    assert lint(tmp_path, "--rate", "2/m", "--errors", "1%", analysis={"checks": [queue, *ERRORS["checks"]]}) == OK
+    assert "warning: spec.analysis.checks[1]: check errors: " in capsys.readouterr().out
+
+
 def test_what_is_not_known_is_not_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lint(tmp_path, analysis=ERRORS) == OK
     assert "requests" not in capsys.readouterr().out

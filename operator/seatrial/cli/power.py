@@ -23,7 +23,8 @@ def power(document: dict[str, Any], known: Numbers) -> Iterator[Finding | str]:
     spec = ModelDeploymentSpec.model_validate(crd.with_defaults(document)["spec"])
     found = course(document["metadata"]["name"], spec)
     counted = sum(1 for check in spec.analysis.checks if check.query is None)
-    for index, check in enumerate(found.checks):
+    place = {check.name: index for index, check in enumerate(spec.analysis.checks)}
+    for check in found.checks:
         share = known.of(check)
         if share is None:
             continue
@@ -41,7 +42,7 @@ def power(document: dict[str, Any], known: Numbers) -> Iterator[Finding | str]:
             yield line
         if sentence := warning(check.name, terms, stable, found.legs, *given, counted):
             path = (
-                f"spec.analysis.checks[{index}]"
+                f"spec.analysis.checks[{place[check.name]}]"
                 if "checks" in (document["spec"].get("analysis") or {})
                 else "spec.strategy"
             )
