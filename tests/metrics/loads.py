@@ -73,7 +73,7 @@ LOADS: Mapping[str, Load] = {
     "tgi": Load((5, 49), timed={LATENCY: Timed(0.3, "0.3244", (4, 42))}),
     "torchserve": Load((5, 49)),
     "traefik": Load((5, 51), (3, 309), timed={LATENCY: Timed(0.3, "0.3", (4, 46), (6, 306))}),
-    "triton": Load((5, 49)),
+    "triton": Load((5, 49), pages="triton-2.51.0"),
     "vllm": Load(
         (5, 49),
         timed={

@@ -1,8 +1,9 @@
 """What a real model server counts under a known load: `python tests/metrics/server_lab.py NAME PYTHON RECORDING`.
 
-PYTHON is the interpreter of an environment that holds the server (`pip install kserve`, `bentoml`, `ray[serve]`). The server
-is sent known numbers of requests, errors and slow ones, with probes and unknown paths beside them, and its page is kept
-before and after: RECORDING-before.prom and RECORDING-after.prom.
+PYTHON is the interpreter of an environment that holds the server (`pip install kserve`, `bentoml`, `ray[serve]`, or
+`nvidia-pytriton`, which holds Triton itself and wants a Python 3.11 before 3.11.5 first on PATH). The server is sent known
+numbers of requests, errors and slow ones, with probes and unknown paths beside them, and its page is kept before and after:
+RECORDING-before.prom and RECORDING-after.prom.
 """
 
 from __future__ import annotations
@@ -90,6 +91,39 @@ class Fraud:
         body='{"want": "WANT"}',
         others=("/readyz", "/livez", "/schema.json", "/nothing", "/metrics"),
         keep="bentoml_service_",
+    ),
+    "triton": Server(
+        program=f"""
+import time
+import numpy
+from pytriton.decorators import batch
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.triton import Triton, TritonConfig
+
+@batch
+def predict(want):
+    asked = want[0][0].decode()
+    if asked == "error":
+        raise RuntimeError("asked to fail")
+    time.sleep({SLOW} if asked == "slow" else 0.0)
+    return {{"answer": numpy.ones((len(want), 1), dtype=numpy.int64)}}
+
+with Triton(config=TritonConfig(http_port={PORT}, metrics_port={METRICS_PORT}, allow_grpc=False)) as triton:
+    triton.bind(
+        model_name="fraud",
+        infer_func=predict,
+        inputs=[Tensor(name="want", dtype=bytes, shape=(1,))],
+        outputs=[Tensor(name="answer", dtype=numpy.int64, shape=(1,))],
+        config=ModelConfig(max_batch_size=8),
+    )
+    triton.serve()
+""",
+        command=("fraud.py",),
+        infer="/v2/models/fraud/infer",
+        body='{"inputs": [{"name": "want", "shape": [1, 1], "datatype": "BYTES", "data": ["WANT"]}]}',
+        others=("/v2/health/ready", "/v2/models/fraud", "/v2/models/fraud/ready", "/v2/models/none/ready", "/nothing"),
+        keep="nv_inference_",
+        metrics=METRICS_PORT,
     ),
     "ray-serve": Server(
         program=f"""
