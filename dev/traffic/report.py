@@ -111,8 +111,11 @@ class Report:
         return sum(self.lost.values())
 
     def lost_beside(self, *revisions: str) -> int:
-        """Requests lost, without those that these revisions answered wrongly themselves."""
-        return self.lost_total - sum(self.lost_by.get(revision, 0) for revision in revisions)
+        """Requests lost, without those that these revisions answered wrongly themselves.
+
+        What nobody answered is noted under no revision, and is never anybody's own.
+        """
+        return self.lost_total - sum(self.lost_by.get(revision, 0) for revision in revisions if revision)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -68,7 +68,7 @@ def test_a_canary_of_pods_and_its_abort(model: Model) -> None:
         assert set(traffic.answers(1)) == {third}
     lost_nothing(traffic.report)
     report = kept_open.report
-    model.notes.append(f"a client that keeps its connections: {report.sent} sent, {report.lost_beside('')} lost")
+    model.notes.append(f"a client that keeps its connections: {report.sent} sent, {report.lost_total} lost")
     assert model.api.find("HTTPRoute", model.namespace, model.name) is None
 
 
