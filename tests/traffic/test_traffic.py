@@ -94,6 +94,7 @@ def test_every_tenth_request_lost_is_counted_by_kind_and_not_tried_again(
     answerer = "0123456789" if kind in {"status", "body"} else ""
     assert report.lost_by == {answerer: 5}
     assert report.lost_beside("0123456789") == (0 if answerer else 5)
+    assert report.lost_beside("") == 5, "what nobody answered is nobody's own"
     assert all(words in loss.detail for loss in report.losses)
 
 
