@@ -28,6 +28,7 @@ OUTCOMES: dict[str, Outcome] = {}
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "addon(name): needs an add-on of the cluster, which is built beforehand")
     config.addinivalue_line("markers", "together: may run at the same time as other tests of this mark")
+    config.addinivalue_line("markers", "heavy: needs a processor of its own, so only one of these runs at a time")
 
 
 @pytest.hookimpl(tryfirst=True)

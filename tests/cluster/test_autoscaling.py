@@ -106,6 +106,7 @@ def turns(sizes: Sequence[int]) -> int:
 
 
 @pytest.mark.together
+@pytest.mark.heavy
 @pytest.mark.addon("metrics-server")
 def test_an_autoscaler_on_real_processor_time(model: Model, operator: Operator) -> None:
     """Load comes and goes in the middle of a step: 2 pods, 4 pods, 2 pods, with half of the traffic on each side."""

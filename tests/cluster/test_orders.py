@@ -21,6 +21,7 @@ RATE = 160
 
 
 @pytest.mark.together
+@pytest.mark.heavy
 def test_a_model_that_sells_less_is_sent_back_and_one_that_sells_as_much_is_promoted(model: Model) -> None:
     """Both are quick and without errors. With one of them a tenth of the orders is missing."""
 

@@ -22,8 +22,8 @@ from tests.cluster.installed import Operator
 from tests.cluster.model import Model
 
 AT_ONCE = 3
-"""Each has a client of sixty requests a second and a few pods; beside these one test at a time has real MLServers,
-each start of which takes a core for three seconds. That is what two cores carry."""
+"""Each has a client of sixty requests a second and a few pods; beside these one test at a time is heavy. That is what two
+cores carry: with more, requests time out that nobody lost."""
 
 
 @dataclass
@@ -32,6 +32,11 @@ class Outcome:
 
     reports: list[Report] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def _is_heavy(item: pytest.Function) -> bool:
+    """Whether it has real MLServers, each start of which takes a core for three seconds, or says that it needs a core itself."""
+    return "screening" in item._fixtureinfo.argnames or item.get_closest_marker("heavy") is not None
 
 
 @dataclass
@@ -68,7 +73,7 @@ class Stage:
         """Start all of them, a few at a time."""
         light, heavy = ThreadPoolExecutor(AT_ONCE), ThreadPoolExecutor(1)
         for item in items:
-            pool = heavy if "screening" in item._fixtureinfo.argnames else light
+            pool = heavy if _is_heavy(item) else light
             self._futures[item.nodeid] = pool.submit(self._play, item)
         light.shutdown(wait=False)
         heavy.shutdown(wait=False)
