@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from seatrial.cli.errors import OK, USAGE, CliError
+from seatrial.cli.manifests import written
 from seatrial.core import golden
 from seatrial.core.golden import Json, RecordingError, Tensor
 
@@ -214,20 +215,11 @@ def read_predictions(file: str, wanted: dict[str, list[str]]) -> list[dict[str, 
 
 def to_yaml(manifest: dict[str, Any]) -> str:
     """The manifest with the requests as a block that a person can read and diff."""
-    import yaml  # noqa: PLC0415 - only needed here, and slower to import than `seatrial version` takes
-
-    class Dumper(yaml.SafeDumper):
-        pass
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-    Dumper.add_representer(str, text)
     # The requests are ASCII JSON without trailing spaces, so their block can be written as it is; the
     # emitter would look at each of its characters.
     data = dict(manifest["data"])
     block = data.pop(golden.REQUESTS)
-    head = yaml.dump({**manifest, "data": data}, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=4096)
+    head = written({**manifest, "data": data}, width=4096)
     return head + f"  {golden.REQUESTS}: |\n" + "".join(f"    {line}\n" for line in block.splitlines())
 
 

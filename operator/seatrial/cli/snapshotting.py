@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from seatrial.cli.errors import CLUSTER, OK, USAGE, CliError
+from seatrial.cli.manifests import written
 
 if TYPE_CHECKING:
     from seatrial.core.checks.predictions import Subject
@@ -121,7 +122,7 @@ def main(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         blind = made.bins().blind
     except snapshot.SnapshotError as error:
         raise CliError(f"{args.file or args.from_prometheus}: {error}", USAGE) from None
-    text = _yaml(manifest)
+    text = written(manifest, width=2**20)
     if args.out is None:
         out.write(text)
     else:
@@ -189,19 +190,6 @@ def _subject(args: argparse.Namespace) -> Subject:
     if isinstance(subject, str):
         raise CliError(subject, USAGE)
     return subject
-
-
-def _yaml(manifest: dict[str, Any]) -> str:
-    import yaml  # noqa: PLC0415 - only needed here, and slower to import than `seatrial version` takes
-
-    class Dumper(yaml.SafeDumper):
-        pass
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-    Dumper.add_representer(str, text)
-    return yaml.dump(manifest, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**20)
 
 
 # --- from a table -----------------------------------------------------------------------------------------------------
